@@ -1,0 +1,40 @@
+# Where third-party packages come from. Versions and hashes: cmake/deps.lock.
+
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(nlohmann_json REQUIRED)
+
+# LibTorch, as the PyPI wheel lays it out. Its own TorchConfig.cmake asks for CUDA even for CPU programs.
+foreach(lib c10 torch_cpu)
+  if(NOT EXISTS ${LV_TORCH_ROOT}/lib/lib${lib}.so)
+    message(FATAL_ERROR "LibTorch: ${LV_TORCH_ROOT}/lib/lib${lib}.so not found. Run ./longview once, or set LV_TORCH_ROOT.")
+  endif()
+endforeach()
+add_library(lv_torch INTERFACE)
+add_library(lv::torch ALIAS lv_torch)
+target_include_directories(lv_torch SYSTEM INTERFACE
+  ${LV_TORCH_ROOT}/include ${LV_TORCH_ROOT}/include/torch/csrc/api/include)
+target_link_directories(lv_torch INTERFACE ${LV_TORCH_ROOT}/lib)
+target_link_libraries(lv_torch INTERFACE torch_cpu c10 Threads::Threads)
+# libtorch_cpu.so needs libcupti and libcudart, which lie beside it or in the wheels' own folders.
+target_link_options(lv_torch INTERFACE -Wl,--as-needed -Wl,--allow-shlib-undefined
+  -Wl,-rpath,${LV_TORCH_ROOT}/lib -Wl,--disable-new-dtags)
+
+if(LV_MEDIA)
+  pkg_check_modules(FFMPEG REQUIRED IMPORTED_TARGET libavformat libavcodec libavutil libswscale libswresample)
+  pkg_check_modules(TESSERACT REQUIRED IMPORTED_TARGET tesseract)
+  # OpenCV's own CMake package comes only with all of its modules, which drag in GDAL, VTK and more.
+  find_path(LV_OPENCV_INCLUDE opencv2/imgproc.hpp PATH_SUFFIXES opencv4 REQUIRED)
+  find_library(LV_OPENCV_CORE opencv_core REQUIRED)
+  find_library(LV_OPENCV_IMGPROC opencv_imgproc REQUIRED)
+  add_library(lv_opencv INTERFACE)
+  target_include_directories(lv_opencv SYSTEM INTERFACE ${LV_OPENCV_INCLUDE})
+  target_link_libraries(lv_opencv INTERFACE ${LV_OPENCV_IMGPROC} ${LV_OPENCV_CORE})
+endif()
+if(LV_SERVICES)
+  find_package(Protobuf REQUIRED)
+  find_package(gRPC CONFIG REQUIRED)
+  find_package(CLI11 REQUIRED)
+endif()
+pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
+pkg_check_modules(ICU REQUIRED IMPORTED_TARGET icu-uc)

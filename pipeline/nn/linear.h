@@ -1,0 +1,46 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+#include "pipeline/weights/checkpoint.h"
+
+namespace lv {
+
+/// y = x W^T + b, with W dense or quantised. Reads `weight`, and `bias` if the checkpoint has one.
+/// Immutable.
+class Linear {
+ public:
+  Linear(const WeightScope& scope, int64_t in, int64_t out);
+  /// A layer of given parts; `bias` may be undefined.
+  Linear(WeightMatrix weight, at::Tensor bias)
+      : weight_(std::move(weight)), bias_(std::move(bias)) {}
+
+  /// [..., in] -> [..., out]
+  at::Tensor operator()(const at::Tensor& x) const;
+
+  const WeightMatrix& weight() const { return weight_; }
+
+ private:
+  WeightMatrix weight_;  // [out, in]
+  at::Tensor bias_;      // [out] or undefined
+};
+
+/// Rows of a table, dense or quantised. Reads `weight`. Immutable.
+class Embedding {
+ public:
+  Embedding(const WeightScope& scope, int64_t count, int64_t width);
+
+  /// [n] int64 -> [n, width]. Throws kInvalidArgument on an id outside the table.
+  at::Tensor operator()(const at::Tensor& ids) const;
+
+  /// The table as the weight of an output layer that is tied to it.
+  const WeightMatrix& table() const { return table_; }
+
+ private:
+  WeightMatrix table_;  // [count, width]
+  at::ScalarType dtype_;
+};
+
+}  // namespace lv

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace lv {
+
+/// Which pictures of a film to look at. Times are seconds from the container's zero.
+struct UniformFrames {
+  int64_t count = 8;
+};  // `count` pictures, one in the middle of each equal part
+struct FramesPerSecond {
+  double rate = 1;
+};  // one picture at start + k / rate
+struct FramesAt {
+  std::vector<double> seconds;
+};                    // the picture shown at each of these times
+struct KeyFrames {};  // every picture that decodes on its own
+struct SceneChanges {
+  double threshold = 0.3;
+};  // the first picture of each scene; [0, 1] of full change
+using SamplingRule =
+    std::variant<UniformFrames, FramesPerSecond, FramesAt, KeyFrames, SceneChanges>;
+
+struct Sampling {
+  SamplingRule rule;
+  double start_seconds = 0;
+  std::optional<double> end_seconds;  // exclusive; the end of the film if absent
+};
+
+/// Ceilings that win over whatever the sampling asks for. What they cut off is said in a warning.
+struct MediaLimits {
+  int64_t max_frames = 4096;
+  int64_t max_picture_pixels =
+      64LL << 20;  // of one picture; larger ones are refused before they are decoded
+  int64_t max_total_pixels = 1LL << 33;  // of all pictures handed out
+  double max_seconds = 4 * 3600;         // of film or sound that is read
+  int64_t max_bytes = 8LL << 30;         // of the file
+};
+
+/// A file to read, by path or as bytes in memory, and what is wanted of it.
+struct MediaRequest {
+  std::variant<std::string, std::shared_ptr<const std::string>> media;  // path, or the file's bytes
+  std::string name;  // for messages; the path if empty
+  Sampling sampling;
+  MediaLimits limits;
+};
+
+enum class MediaKind { kUnknown, kVideo, kPicture, kAudio, kDocument };
+
+/// What a container says about itself. Absent where it does not say.
+struct MediaInfo {
+  MediaKind kind = MediaKind::kUnknown;
+  double duration_seconds = 0;  // 0 for pictures
+  int32_t width = 0;            // as shown: after rotation
+  int32_t height = 0;
+};
+
+}  // namespace lv

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "pipeline/types/visual_tokens.h"
+
+namespace lv {
+
+/// One part of a message, in reading order. Text is never read as a special token.
+using PromptPart = std::variant<std::string, CompressedTokens>;
+
+struct Message {
+  std::string role;  // system | user | assistant
+  std::vector<PromptPart> parts;
+};
+
+/// How the next token is chosen and when to stop.
+struct GenerationOptions {
+  int64_t max_tokens = 128;
+  double temperature = 0;  // 0 is greedy
+  int64_t top_k = 0;       // 0 keeps all
+  double top_p = 1;
+  double min_p = 0;
+  double repetition_penalty = 1;  // over the prompt and what was generated
+  uint64_t seed = 0;  // a sequence's draws depend on this and on nothing that runs beside it
+  std::vector<std::string> stop;  // text that ends the answer and is not part of it
+};
+
+/// What a language model is asked: a conversation that may hold visual tokens, compressed before
+/// the prompt exists. The model that reads it applies its own chat template and tokenizer.
+struct Prompt {
+  std::vector<Message> messages;
+  GenerationOptions options;
+  AdapterWeights adapters;
+};
+
+struct TextTokens {
+  at::Tensor ids;  // [n] int64
+};
+
+/// A prompt after template and tokenizer: what the engine reads.
+struct TokenSequence {
+  std::vector<std::variant<TextTokens, CompressedTokens>> segments;  // in reading order
+  GenerationOptions options;
+  AdapterWeights adapters;
+};
+
+enum class FinishReason { kNone, kStop, kLength };
+
+/// The next piece of an answer. Whole UTF-8 characters.
+struct TextDelta {
+  int64_t sequence = 0;  // which prompt of the stream it answers
+  std::string text;
+  bool last = false;
+  FinishReason finish = FinishReason::kNone;  // set on the last
+  int64_t prompt_tokens = 0;                  // set on the last
+  int64_t generated_tokens = 0;               // set on the last
+};
+
+void validate(const Prompt& prompt);
+
+}  // namespace lv

@@ -1,0 +1,140 @@
+#include <ATen/ATen.h>
+
+#include "pipeline/base/check_shape.h"
+#include "pipeline/base/error.h"
+#include "pipeline/types/audio.h"
+#include "pipeline/types/frames.h"
+#include "pipeline/types/prompt.h"
+#include "pipeline/types/visual_tokens.h"
+
+namespace lv {
+namespace {
+
+void check_finite(const at::Tensor& x, const char* name) {
+  check(x.numel() == 0 || at::isfinite(x).all().item<bool>(), ErrorCode::kInvalidArgument,
+        std::string(name) + ": expected finite numbers, got NaN or infinity");
+}
+
+void check_features(const at::Tensor& x, const char* name) {
+  check_shape(x, name, {-1, -1});
+  check(at::isFloatingType(x.scalar_type()) && x.layout() == at::kStrided,
+        ErrorCode::kInvalidArgument,
+        std::string(name) + ": expected dense floating-point rows, got " +
+            at::toString(x.scalar_type()));
+  check_finite(x, name);
+}
+
+void check_origin(const TokenOrigin& origin, int64_t tokens) {
+  check_shape(origin.pts_seconds, "origin.pts_seconds", {tokens});
+  check_dtype(origin.pts_seconds, "origin.pts_seconds", at::kDouble);
+  check_finite(origin.pts_seconds, "origin.pts_seconds");
+  check_shape(origin.source, "origin.source", {tokens});
+  check_dtype(origin.source, "origin.source", at::kInt);
+  check_shape(origin.box, "origin.box", {tokens, 4});
+  check_dtype(origin.box, "origin.box", at::kFloat);
+  check_finite(origin.box, "origin.box");
+  check_shape(origin.flags, "origin.flags", {tokens});
+  check_dtype(origin.flags, "origin.flags", at::kByte);
+}
+
+}  // namespace
+
+void validate(const FrameBatch& batch) {
+  check_shape(batch.pixels, "frames.pixels", {-1, -1, -1, 3});
+  check_dtype(batch.pixels, "frames.pixels", at::kByte);
+  check_shape(batch.pts_seconds, "frames.pts_seconds", {batch.pixels.size(0)});
+  check_dtype(batch.pts_seconds, "frames.pts_seconds", at::kDouble);
+  check_finite(batch.pts_seconds, "frames.pts_seconds");
+  const int64_t count = batch.pts_seconds.size(0);
+  if (count > 1) {
+    const at::Tensor steps =
+        batch.pts_seconds.slice(0, 1) - batch.pts_seconds.slice(0, 0, count - 1);
+    check((steps > 0).all().item<bool>(), ErrorCode::kInvalidArgument,
+          "frames.pts_seconds: expected strictly increasing times, got a step back");
+  }
+}
+
+void validate(const AudioChunk& chunk) {
+  check_shape(chunk.samples, "audio.samples", {-1, -1});
+  check_dtype(chunk.samples, "audio.samples", at::kFloat);
+  check_finite(chunk.samples, "audio.samples");
+  check(chunk.sample_rate_hz > 0 && chunk.sample_rate_hz <= 768000, ErrorCode::kInvalidArgument,
+        "audio.sample_rate_hz: expected 1 to 768000, got " + std::to_string(chunk.sample_rate_hz));
+}
+
+void validate(const AudioTokens& tokens) {
+  if (!tokens.features.defined()) return;
+  check_features(tokens.features, "audio.features");
+  check_shape(tokens.pts_seconds, "audio.pts_seconds", {tokens.features.size(0)});
+  check_dtype(tokens.pts_seconds, "audio.pts_seconds", at::kDouble);
+}
+
+void validate(const VisualTokens& tokens) {
+  check_features(tokens.features, "visual.features");
+  check_shape(tokens.offsets, "visual.offsets", {-1});
+  check_dtype(tokens.offsets, "visual.offsets", at::kInt);
+  const at::Tensor offsets = tokens.offsets.cpu().contiguous();
+  const int64_t pictures = offsets.size(0) - 1;
+  check(pictures >= 0, ErrorCode::kInvalidArgument,
+        "visual.offsets: expected at least one entry, got none");
+  const int32_t* at = offsets.const_data_ptr<int32_t>();
+  check(at[0] == 0 && at[pictures] == tokens.features.size(0), ErrorCode::kInvalidArgument,
+        "visual.offsets: expected to run from 0 to " + std::to_string(tokens.features.size(0)) +
+            ", got " + std::to_string(at[0]) + " to " + std::to_string(at[pictures]));
+  for (int64_t p = 0; p < pictures; ++p) {
+    check(at[p] <= at[p + 1], ErrorCode::kInvalidArgument,
+          "visual.offsets: expected ascending, got a step back");
+  }
+  check(static_cast<int64_t>(tokens.grids.size()) == pictures, ErrorCode::kInvalidArgument,
+        "visual.grids: expected " + std::to_string(pictures) + ", got " +
+            std::to_string(tokens.grids.size()));
+  check_origin(tokens.origin, tokens.features.size(0));
+}
+
+void validate(const ClipTokens& clip) {
+  validate(clip.visual);
+  if (clip.audio) validate(*clip.audio);
+  if (clip.question) check_features(*clip.question, "question");
+}
+
+void validate(const CompressedTokens& tokens) {
+  check_features(tokens.embeddings, "compressed.embeddings");
+  check_shape(tokens.sizes, "compressed.sizes", {tokens.embeddings.size(0)});
+  check_dtype(tokens.sizes, "compressed.sizes", at::kFloat);
+  check_finite(tokens.sizes, "compressed.sizes");
+  check_origin(tokens.origin, tokens.embeddings.size(0));
+}
+
+void validate(const AdapterWeights& weights) {
+  for (const LowRankDelta& delta : weights) {
+    check_features(delta.down, "adapter.down");
+    check_features(delta.up, "adapter.up");
+    check(delta.up.size(1) == delta.down.size(0), ErrorCode::kInvalidArgument,
+          "adapter " + delta.target + ": expected up and down of one rank, got " +
+              std::to_string(delta.up.size(1)) + " and " + std::to_string(delta.down.size(0)));
+  }
+}
+
+void validate(const Prompt& prompt) {
+  check(!prompt.messages.empty(), ErrorCode::kInvalidArgument,
+        "prompt.messages: expected at least one, got none");
+  for (const Message& message : prompt.messages) {
+    for (const PromptPart& part : message.parts) {
+      if (const auto* tokens = std::get_if<CompressedTokens>(&part)) validate(*tokens);
+    }
+  }
+  const GenerationOptions& options = prompt.options;
+  check(options.max_tokens > 0, ErrorCode::kInvalidArgument,
+        "max_tokens: expected at least 1, got " + std::to_string(options.max_tokens));
+  check(options.temperature >= 0, ErrorCode::kInvalidArgument, "temperature: expected 0 or more");
+  check(options.top_k >= 0, ErrorCode::kInvalidArgument, "top_k: expected 0 or more");
+  check(options.top_p > 0 && options.top_p <= 1, ErrorCode::kInvalidArgument,
+        "top_p: expected more than 0, at most 1");
+  check(options.min_p >= 0 && options.min_p <= 1, ErrorCode::kInvalidArgument,
+        "min_p: expected 0 to 1");
+  check(options.repetition_penalty > 0, ErrorCode::kInvalidArgument,
+        "repetition_penalty: expected more than 0");
+  validate(prompt.adapters);
+}
+
+}  // namespace lv

@@ -1,0 +1,83 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "pipeline/types/audio.h"
+
+namespace lv {
+
+// Dimension letters, here and everywhere: T frames, P pictures, M tokens, D features, H heads,
+// Hkv key/value heads, Dh head size, V vocabulary, n new tokens.
+
+enum TokenFlag : uint8_t { kObserved = 1, kMerged = 2, kImputed = 4 };
+
+/// Where each token came from; evidence in answers points back through it.
+struct TokenOrigin {
+  at::Tensor pts_seconds;  // [M] float64
+  at::Tensor source;       // [M] int32, camera view or page
+  at::Tensor box;          // [M, 4] float32, x0 y0 x1 y1 as fractions of the picture
+  at::Tensor flags;        // [M] uint8, of TokenFlag
+};
+
+struct PatchGrid {
+  int32_t rows = 0;
+  int32_t columns = 0;
+};
+
+/// Packed: pictures may have different token counts, nothing is padded.
+struct VisualTokens {
+  at::Tensor features;           // [M, D]
+  at::Tensor offsets;            // [P + 1] int32; picture p owns rows offsets[p] .. offsets[p + 1]
+  std::vector<PatchGrid> grids;  // [P]
+  TokenOrigin origin;
+};
+
+/// What a compressor sees.
+struct ClipTokens {
+  VisualTokens visual;
+  std::optional<AudioTokens> audio;    // for combiners of both
+  std::optional<at::Tensor> question;  // [q, D], for question-aware selection
+};
+
+/// What one compression did, for the report.
+struct CompressionReport {
+  std::string method;
+  double keep = 1;  // share of tokens asked for
+  int64_t tokens_in = 0;
+  int64_t tokens_out = 0;
+  double fidelity = 1;  // mean cosine of each input token to the token that stands for it
+  double milliseconds = 0;
+};
+
+struct CompressedTokens {
+  at::Tensor embeddings;  // [M, D], in reading order
+  at::Tensor sizes;       // [M] float32, how many input tokens each row stands for
+  TokenOrigin origin;
+  std::vector<CompressionReport> reports;  // one for each method that ran, in order
+};
+
+/// target.weight += up @ down.
+struct LowRankDelta {
+  std::string target;
+  at::Tensor down;  // [r, in]
+  at::Tensor up;    // [out, r]
+};
+using AdapterWeights = std::vector<LowRankDelta>;
+
+/// Tokens to read, or weights to wear.
+using VisualContext = std::variant<CompressedTokens, AdapterWeights>;
+
+/// Each throws kInvalidArgument that names the field. They run on everything that arrives over a
+/// wire.
+void validate(const VisualTokens& tokens);
+void validate(const ClipTokens& clip);
+void validate(const CompressedTokens& tokens);
+void validate(const AdapterWeights& weights);
+
+}  // namespace lv

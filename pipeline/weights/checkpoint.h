@@ -1,0 +1,103 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <initializer_list>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pipeline/base/json.h"
+#include "pipeline/weights/tensor_store.h"
+
+namespace lv {
+
+class WeightScope;
+
+/// A model as people hold it: configuration and weights. What is read is remembered, so that
+/// finish() can say what was left over. Not thread-safe while a model is built from it; the tensors
+/// it hands out outlive it.
+class Checkpoint {
+ public:
+  /// `name` starts error texts. `metadata` is what else the file says (GGUF key-values), null if
+  /// nothing.
+  Checkpoint(std::string name, Json config, TensorStorePtr tensors, Json metadata = {});
+
+  const std::string& name() const { return name_; }
+  const Json& config() const { return config_; }
+  const Json& metadata() const { return metadata_; }
+  const std::string& path() const { return path_; }
+
+  /// The entry of `architectures` in the configuration, e.g. "LlamaForCausalLM".
+  std::string architecture() const;
+
+  /// Where models start to read. Dense weights arrive as `dtype` on `device`; quantised ones stay
+  /// as they are.
+  WeightScope root(at::ScalarType dtype = at::kFloat, at::Device device = at::kCPU) const;
+
+  /// Throws kInvalidArgument that lists the tensors nobody asked for. Names that end in one of
+  /// `ignored` do not count.
+  void finish(std::initializer_list<std::string_view> ignored = {}) const;
+
+ private:
+  friend class WeightScope;
+  friend Checkpoint open_checkpoint(const std::string& path);
+  struct State;
+
+  std::string name_;
+  std::string path_;
+  Json config_;
+  Json metadata_;
+  std::shared_ptr<State> state_;
+};
+
+/// Opens what `path` is: a folder in Hugging Face layout (config.json and safetensors, one file or
+/// sharded), or a GGUF file, whose keys and tensors then appear under their Hugging Face names,
+/// with llama.cpp's row permutation of q and k undone. Throws kNotFound, or kInvalidArgument that
+/// says what the file is not.
+Checkpoint open_checkpoint(const std::string& path);
+
+/// A dense or quantised matrix [out, in].
+using WeightMatrix = StoredTensor;
+
+/// A place in a checkpoint's tree of names: root / "layers" / 3 / "mlp". A small value; copy it.
+class WeightScope {
+ public:
+  WeightScope operator/(std::string_view child) const;
+  WeightScope operator/(int64_t index) const;
+
+  /// Whether a tensor of this name is there.
+  bool has(std::string_view name) const;
+  /// Whether any tensor lies below this child.
+  bool has_child(std::string_view child) const;
+
+  /// The tensor, dense, converted to the scope's type and device. -1 accepts any size.
+  /// Throws kNotFound if it is missing, kInvalidArgument if its shape differs: name, expected, got.
+  at::Tensor get(std::string_view name, std::initializer_list<int64_t> shape) const;
+  /// The matrix [out, in], quantised if it is stored so.
+  WeightMatrix matrix(std::string_view name, int64_t out, int64_t in) const;
+
+  /// The sizes of a stored tensor, without reading it.
+  std::vector<int64_t> shape(std::string_view name) const;
+
+  const std::string& path() const { return path_; }
+  at::ScalarType dtype() const { return dtype_; }
+  at::Device device() const { return device_; }
+
+ private:
+  friend class Checkpoint;
+  WeightScope(std::shared_ptr<Checkpoint::State> state, std::string path, at::ScalarType dtype,
+              at::Device device)
+      : state_(std::move(state)), path_(std::move(path)), dtype_(dtype), device_(device) {}
+
+  std::string full(std::string_view name) const;
+
+  std::shared_ptr<Checkpoint::State> state_;
+  std::string path_;
+  at::ScalarType dtype_;
+  at::Device device_;
+};
+
+}  // namespace lv
