@@ -1,5 +1,7 @@
 #include <ATen/ATen.h>
 
+#include <cmath>
+
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
 #include "pipeline/types/audio.h"
@@ -89,6 +91,12 @@ void validate(const VisualTokens& tokens) {
         "visual.grids: expected " + std::to_string(pictures) + ", got " +
             std::to_string(tokens.grids.size()));
   check_origin(tokens.origin, tokens.features.size(0));
+  for (const PictureLabel& label : tokens.labels) {
+    check(label.picture >= 0 && label.picture < pictures && std::isfinite(label.probability),
+          ErrorCode::kInvalidArgument,
+          "visual.labels: expected pictures 0 to " + std::to_string(pictures - 1) + ", got " +
+              std::to_string(label.picture));
+  }
 }
 
 void validate(const ClipTokens& clip) {

@@ -30,12 +30,21 @@ struct PatchGrid {
   int32_t columns = 0;
 };
 
+/// What an encoder's own classifier names in a picture.
+struct PictureLabel {
+  int32_t picture = 0;
+  std::string name;
+  double probability = 0;
+};
+
 /// Packed: pictures may have different token counts, nothing is padded.
 struct VisualTokens {
   at::Tensor features;           // [M, D]
   at::Tensor offsets;            // [P + 1] int32; picture p owns rows offsets[p] .. offsets[p + 1]
   std::vector<PatchGrid> grids;  // [P]
   TokenOrigin origin;
+  std::vector<PictureLabel>
+      labels;  // most probable first within a picture; none without a classifier
 };
 
 /// What a compressor sees.
