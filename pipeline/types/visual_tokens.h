@@ -37,12 +37,6 @@ struct PictureLabel {
   double probability = 0;
 };
 
-/// What a classifier calls a picture.
-struct PictureLabel {
-  std::string name;
-  double probability = 0;
-};
-
 /// Packed: pictures may have different token counts, nothing is padded.
 struct VisualTokens {
   at::Tensor features;           // [M, D]
