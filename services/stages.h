@@ -1,0 +1,51 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "pipeline/stage/stage.h"
+#include "pipeline/types/audio.h"
+#include "pipeline/types/frames.h"
+#include "pipeline/types/media.h"
+#include "pipeline/types/prompt.h"
+#include "pipeline/types/visual_tokens.h"
+
+namespace lv::services {
+
+/// A compressor by name, with its own options as text.
+struct CompressionSpec {
+  std::string method;
+  std::map<std::string, std::string> params;
+};
+
+/// Makes the stage that runs these compressors one after the other; none keeps all tokens.
+using MakeCompress =
+    std::function<StagePtr<ClipTokens, VisualContext>(const std::vector<CompressionSpec>&)>;
+
+/// What tasks are made of. A stage may be here or on another machine; an empty one is not there.
+struct Stages {
+  StagePtr<MediaRequest, FrameBatch> decode_video;
+  StagePtr<MediaRequest, AudioChunk> decode_audio;
+  StagePtr<AudioChunk, AudioTokens> listen;
+  StagePtr<FrameBatch, VisualTokens> encode;
+  MakeCompress compress;
+  StagePtr<Prompt, TextDelta> generate;
+};
+
+/// The stages by name, in the order in which a request meets them:
+/// decode, listen, encode, compress, generate.
+const std::vector<std::string>& stage_names();
+
+/// Puts stages on other machines in place of those in `stages`: `addresses` maps a stage's name to
+/// "host:port". A call that is not over after `deadline` fails with kDeadlineExceeded; 0 waits for
+/// ever. Nothing is connected yet. Throws kInvalidArgument on an unknown name.
+void use_remote_stages(Stages& stages, const std::map<std::string, std::string>& addresses,
+                       std::chrono::milliseconds deadline);
+
+/// Reads "name=host:port,name=host:port"; a lone "host:port" means every stage.
+std::map<std::string, std::string> parse_upstream(const std::string& text);
+
+}  // namespace lv::services
