@@ -1,0 +1,69 @@
+#include "pipeline/nn/rope.h"
+
+#include <ATen/ATen.h>
+
+#include <utility>
+
+#include "pipeline/base/check_shape.h"
+
+namespace lv {
+namespace {
+
+void rotate_floats(float* x, const float* cos, const float* sin, int64_t half) {
+  for (int64_t j = 0; j < half; ++j) {
+    const float a = x[j];
+    const float b = x[j + half];
+    x[j] = a * cos[j] - b * sin[j];
+    x[j + half] = b * cos[j] + a * sin[j];
+  }
+}
+
+}  // namespace
+
+Rope::Rope(RopeSettings settings, at::Tensor divisors)
+    : settings_(std::move(settings)), depends_on_length_(lv::depends_on_length(settings_)) {
+  if (divisors.defined()) {
+    check_shape(divisors, "rope divisors", {settings_.rotary_size / 2});
+    divisors_ = divisors.to(at::kCPU, at::kDouble);
+  }
+  fixed_ = frequencies(settings_.max_positions);
+}
+
+RopeFrequencies Rope::frequencies(int64_t length) const {
+  RopeFrequencies result = rope_frequencies(settings_, length);
+  if (divisors_.defined()) result.inverse = result.inverse / divisors_;
+  return result;
+}
+
+RopeTable Rope::table(const at::Tensor& positions, int64_t length) const {
+  const RopeFrequencies f = depends_on_length_ ? frequencies(length) : fixed_;
+  const at::Tensor inverse = f.inverse.to(positions.device());
+  const at::Tensor angles = positions.to(at::kDouble).unsqueeze(1) * inverse;  // [n, Dr / 2]
+  return {(angles.cos() * f.attention_factor).to(at::kFloat),
+          (angles.sin() * f.attention_factor).to(at::kFloat)};
+}
+
+void rotate_(at::Tensor& x, const RopeTable& table) {
+  const int64_t half = table.cos.size(1);
+  if (x.is_cpu() && x.scalar_type() == at::kFloat) {
+    const int64_t heads = x.size(1);
+    const int64_t width = x.size(2);
+    const float* cos = table.cos.const_data_ptr<float>();
+    const float* sin = table.sin.const_data_ptr<float>();
+    float* at = x.data_ptr<float>();
+    for (int64_t row = 0; row < x.size(0); ++row, cos += half, sin += half) {
+      for (int64_t head = 0; head < heads; ++head, at += width) rotate_floats(at, cos, sin, half);
+    }
+    return;
+  }
+  const at::Tensor cos = table.cos.unsqueeze(1);  // [n, 1, Dr / 2]
+  const at::Tensor sin = table.sin.unsqueeze(1);
+  at::Tensor first = x.slice(2, 0, half);
+  at::Tensor second = x.slice(2, half, 2 * half);
+  const at::Tensor a = first.to(at::kFloat, false, true);
+  const at::Tensor b = second.to(at::kFloat, false, true);
+  first.copy_(a * cos - b * sin);
+  second.copy_(b * cos + a * sin);
+}
+
+}  // namespace lv
