@@ -1,0 +1,117 @@
+#include "pipeline/nn/attention.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <limits>
+#include <optional>
+#include <string>
+
+#include "pipeline/base/check_shape.h"
+#include "pipeline/base/error.h"
+
+namespace lv {
+namespace {
+
+constexpr double kHidden = -std::numeric_limits<double>::infinity();
+
+void check_heads(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+  check_shape(q, "attention q", {-1, -1, -1});
+  check_shape(k, "attention k", {-1, -1, q.size(2)});
+  check_shape(v, "attention v", {k.size(0), k.size(1), q.size(2)});
+  check(k.size(1) > 0 && q.size(1) % k.size(1) == 0, ErrorCode::kInvalidArgument,
+        "attention: expected query heads to be a multiple of key heads, got " +
+            std::to_string(q.size(1)) + " and " + std::to_string(k.size(1)));
+}
+
+/// [n, m] bool: whether query i sees key j.
+at::Tensor visible(int64_t n, int64_t m, CausalMask mask, at::Device device) {
+  const auto options = at::device(device).dtype(at::kLong);
+  const at::Tensor key = at::arange(m, options).unsqueeze(0);
+  const at::Tensor query = at::arange(n, options).unsqueeze(1) + mask.offset;
+  at::Tensor seen = key <= query;
+  if (mask.window > 0) seen = seen & (key > query - mask.window);
+  return seen;
+}
+
+/// [m, Hkv, Dh] -> [Hkv, G, m, Dh] without a copy: the G query heads of a group read the same keys.
+at::Tensor shared_by_group(const at::Tensor& x, int64_t group) {
+  return x.transpose(0, 1).unsqueeze(1).expand({x.size(1), group, x.size(0), x.size(2)});
+}
+
+/// Attention of every query to every key (or by a mask), through ATen's blocked kernel.
+Partial attend_cpu(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, bool causal,
+                   const std::optional<at::Tensor>& bias, double scale) {
+  const int64_t n = q.size(0);
+  const int64_t heads = q.size(1);
+  const int64_t kv_heads = k.size(1);
+  const int64_t group = heads / kv_heads;
+  if (n == 1) {  // a group's heads as rows of one product: each key is read once
+    const auto [out, lse] = at::_scaled_dot_product_flash_attention_for_cpu(
+        q.view({1, kv_heads, group, -1}), k.transpose(0, 1).unsqueeze(0),
+        v.transpose(0, 1).unsqueeze(0), 0.0, false, {}, scale);
+    return {out.reshape({1, heads, -1}), lse.reshape({1, heads})};
+  }
+  const at::Tensor grouped = q.view({n, kv_heads, group, -1}).permute({1, 2, 0, 3});
+  const auto [out, lse] = at::_scaled_dot_product_flash_attention_for_cpu(
+      grouped, shared_by_group(k, group), shared_by_group(v, group), 0.0, causal, bias, scale);
+  return {out.permute({2, 0, 1, 3}).reshape({n, heads, -1}),
+          lse.permute({2, 0, 1}).reshape({n, heads})};
+}
+
+}  // namespace
+
+Partial merge(const Partial& a, const Partial& b) {
+  const at::Tensor lse = at::logaddexp(a.lse, b.lse);
+  // Where neither saw a key, -inf minus -inf gives NaN; the share is zero.
+  const at::Tensor share_a = (a.lse - lse).exp().nan_to_num(0.0).unsqueeze(-1);
+  const at::Tensor share_b = (b.lse - lse).exp().nan_to_num(0.0).unsqueeze(-1);
+  const at::Tensor out = a.out.to(at::kFloat) * share_a + b.out.to(at::kFloat) * share_b;
+  return {out.to(a.out.scalar_type()), lse};
+}
+
+Partial attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, CausalMask mask,
+               double scale) {
+  check_heads(q, k, v);
+  const int64_t n = q.size(0);
+  check(mask.offset >= 0 && mask.offset + n <= k.size(0), ErrorCode::kInvalidArgument,
+        "attention: expected a key for each of " + std::to_string(mask.offset + n) +
+            " positions, got " + std::to_string(k.size(0)));
+  if (!q.is_cpu() || n == 0) return attend_reference(q, k, v, mask, scale);
+
+  const int64_t end = mask.offset + n;
+  const bool windowed = mask.window > 0 && mask.window < end;
+  const int64_t begin = windowed ? std::max<int64_t>(0, mask.offset - mask.window + 1) : 0;
+  const at::Tensor keys = k.slice(0, begin, end);
+  const at::Tensor values = v.slice(0, begin, end);
+  const int64_t cached = mask.offset - begin;
+  if (n == 1) return attend_cpu(q, keys, values, false, {}, scale);
+  if (windowed) {
+    const at::Tensor seen = visible(n, end - begin, {cached, mask.window}, q.device());
+    const at::Tensor bias = at::zeros(seen.sizes(), q.options()).masked_fill_(~seen, kHidden);
+    return attend_cpu(q, keys, values, false, bias, scale);
+  }
+  // The kernel's causal mask is for squares: what is cached is seen whole, so merge the two parts.
+  const Partial own =
+      attend_cpu(q, keys.slice(0, cached), values.slice(0, cached), true, {}, scale);
+  if (cached == 0) return own;
+  return merge(
+      attend_cpu(q, keys.slice(0, 0, cached), values.slice(0, 0, cached), false, {}, scale), own);
+}
+
+Partial attend_reference(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                         CausalMask mask, double scale) {
+  check_heads(q, k, v);
+  const int64_t group = q.size(1) / k.size(1);
+  const auto by_head = [](const at::Tensor& x) { return x.to(at::kDouble).transpose(0, 1); };
+  const at::Tensor keys = by_head(k).repeat_interleave(group, 0);            // [H, m, Dh]
+  const at::Tensor values = by_head(v).repeat_interleave(group, 0);          // [H, m, Dh]
+  at::Tensor scores = at::matmul(by_head(q), keys.transpose(1, 2)) * scale;  // [H, n, m]
+  scores.masked_fill_(~visible(q.size(0), k.size(0), mask, q.device()), kHidden);
+  const at::Tensor lse = at::logsumexp(scores, -1);  // [H, n]
+  const at::Tensor weights = (scores - lse.unsqueeze(-1)).exp().nan_to_num(0.0);
+  return {at::matmul(weights, values).transpose(0, 1).to(q.scalar_type()).contiguous(),
+          lse.transpose(0, 1).to(at::kFloat).contiguous()};
+}
+
+}  // namespace lv
