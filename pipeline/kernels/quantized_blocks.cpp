@@ -1,0 +1,110 @@
+#include "pipeline/kernels/quantized_blocks.h"
+
+#include <c10/util/Half.h>
+
+#include <cstring>
+
+#include "pipeline/base/error.h"
+
+namespace lv {
+namespace {
+
+float read_half(const uint8_t* at) {
+  uint16_t bits;
+  std::memcpy(&bits, at, sizeof(bits));
+  return half_to_float(bits);
+}
+
+void decode_q4_0(const uint8_t* block, float* out) {
+  const float d = read_half(block);
+  for (int i = 0; i < 16; ++i) {
+    const uint8_t pair = block[2 + i];
+    out[i] = static_cast<float>((pair & 15) - 8) * d;
+    out[i + 16] = static_cast<float>((pair >> 4) - 8) * d;
+  }
+}
+
+void decode_q4_1(const uint8_t* block, float* out) {
+  const float d = read_half(block);
+  const float m = read_half(block + 2);
+  for (int i = 0; i < 16; ++i) {
+    const uint8_t pair = block[4 + i];
+    out[i] = static_cast<float>(pair & 15) * d + m;
+    out[i + 16] = static_cast<float>(pair >> 4) * d + m;
+  }
+}
+
+void decode_q8_0(const uint8_t* block, float* out) {
+  const float d = read_half(block);
+  for (int i = 0; i < 32; ++i) {
+    out[i] = static_cast<float>(static_cast<int8_t>(block[2 + i])) * d;
+  }
+}
+
+void decode_q4_k(const uint8_t* block, float* out) {
+  const float d = read_half(block);
+  const float dmin = read_half(block + 2);
+  for (int j = 0; j < 8; ++j) {
+    const auto [scale, minimum] = unpack_q4_k(block + 4, j);
+    const float step = d * static_cast<float>(scale);
+    const float low = dmin * static_cast<float>(minimum);
+    const uint8_t* pairs = block + 16 + 32 * (j / 2);
+    for (int i = 0; i < 32; ++i) {
+      const int q = j % 2 == 0 ? pairs[i] & 15 : pairs[i] >> 4;
+      out[32 * j + i] = step * static_cast<float>(q) - low;
+    }
+  }
+}
+
+void decode_q6_k(const uint8_t* block, float* out) {
+  const float d = read_half(block + 208);
+  for (int half = 0; half < 2; ++half) {
+    const uint8_t* low = block + 64 * half;
+    const uint8_t* high = block + 128 + 32 * half;
+    const uint8_t* scales = block + 192 + 8 * half;
+    for (int quarter = 0; quarter < 4; ++quarter) {
+      for (int i = 0; i < 32; ++i) {
+        const int pair = low[i + 32 * (quarter % 2)];
+        const int four = quarter < 2 ? pair & 15 : pair >> 4;
+        const int q = (four | (((high[i] >> (2 * quarter)) & 3) << 4)) - 32;
+        const auto scale = static_cast<int8_t>(scales[2 * quarter + i / 16]);
+        out[128 * half + 32 * quarter + i] = d * static_cast<float>(scale) * static_cast<float>(q);
+      }
+    }
+  }
+}
+
+using DecodeBlock = void (*)(const uint8_t*, float*);
+
+DecodeBlock decoder_of(BlockFormat format) {
+  switch (format) {
+    case BlockFormat::kQ4_0:
+      return decode_q4_0;
+    case BlockFormat::kQ4_1:
+      return decode_q4_1;
+    case BlockFormat::kQ8_0:
+      return decode_q8_0;
+    case BlockFormat::kQ4_K:
+      return decode_q4_k;
+    case BlockFormat::kQ6_K:
+      return decode_q6_k;
+  }
+  throw Error(ErrorCode::kInternal, "decode_row: unknown block format");
+}
+
+}  // namespace
+
+float half_to_float(uint16_t bits) {
+  return static_cast<float>(c10::Half(bits, c10::Half::from_bits()));
+}
+
+void decode_row(BlockFormat format, const uint8_t* row, int64_t columns, float* out) {
+  const BlockLayout layout = layout_of(format);
+  const DecodeBlock decode = decoder_of(format);
+  for (int64_t done = 0; done < columns; done += layout.weights) {
+    decode(row, out + done);
+    row += layout.bytes;
+  }
+}
+
+}  // namespace lv
