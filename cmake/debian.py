@@ -1,0 +1,80 @@
+"""Installs the Debian packages of deps.lock that are missing."""
+
+import os
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from setup_steps import BUILD, SetupError, Stamp, key_of, last_lines, run, say
+
+STATUS = Path("/var/lib/dpkg/status")
+LISTS = Path("/var/lib/apt/lists")
+INSTALL = ["apt-get", "install", "-y", "--no-install-recommends"]
+
+
+def pip_python():
+    """A Python that has pip, or None."""
+    if find_spec("pip"):
+        return sys.executable
+    system = "/usr/bin/python3"
+    found = os.path.exists(system) and subprocess.run(
+        [system, "-c", "import pip"], capture_output=True).returncode == 0
+    return system if found else None
+
+
+def missing(names):
+    """Those of these packages that are not wholly installed."""
+    answer = subprocess.run(
+        ["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\\n", *names],
+        capture_output=True, text=True)
+    installed = {line.split()[0] for line in answer.stdout.splitlines()
+                 if line.endswith(" installed")}
+    return [name for name in names if name not in installed]
+
+
+def have_lists():
+    return LISTS.is_dir() and any("_Packages" in file.name for file in LISTS.iterdir())
+
+
+def install_packages(packages, downloads_wanted):
+    """`packages` are the [[debian]] entries. Elsewhere than on Debian and its kin nothing is done,
+    and CMake says what it does not find."""
+    if not shutil.which("dpkg-query"):
+        return
+    names = [entry["name"] for entry in packages if "need" not in entry]
+    stamp = Stamp("debian")
+    key = key_of(names, STATUS.stat().st_mtime_ns if STATUS.exists() else 0)
+    if stamp.fresh(key) and not downloads_wanted:
+        return
+    wanted = missing(names)
+    if downloads_wanted and not pip_python():
+        wanted += [entry["name"] for entry in packages if entry.get("need") == "download"]
+    if wanted:
+        apt_install(wanted)
+    stamp.write(key_of(names, STATUS.stat().st_mtime_ns), [])
+
+
+def apt_install(names):
+    if os.geteuid() != 0:
+        update = "apt-get update && " if not have_lists() else ""
+        raise SetupError(f"Debian packages are missing. As an administrator run once, then call again:\n"
+                         f"  sudo sh -c '{update}{' '.join(INSTALL)} {' '.join(names)}'")
+    log = BUILD / "packages.log"
+    log.parent.mkdir(exist_ok=True)
+    log.write_text("")
+    # No lock for these children: a daemon that a package starts would hold it for ever.
+    options = {"inherit_lock": False,
+               "env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}}
+    wait = ["-o", "DPkg::Lock::Timeout=600"]
+    install = [*INSTALL, *wait, *names]
+    say(f"installing {len(names)} Debian packages: {' '.join(names)}")
+    run(["dpkg", "--configure", "-a"], log, **options)   # an earlier call may have been interrupted
+    if have_lists() and run(install, log, **options) == 0:
+        return
+    # No lists, or lists that name files which the mirror no longer has.
+    if run(["apt-get", "update", *wait], log, **options) != 0 or not have_lists():
+        raise SetupError(f"apt-get update failed; is there a network?\n{last_lines(log, 8)}\n  log: {log}")
+    if run(install, log, **options) != 0:
+        raise SetupError(f"apt-get install failed.\n{last_lines(log, 12)}\n  log: {log}")
