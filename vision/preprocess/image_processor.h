@@ -1,0 +1,43 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <string>
+
+#include "pipeline/base/json.h"
+#include "pipeline/base/registry.h"
+#include "pipeline/types/visual_tokens.h"
+
+namespace lv::vision {
+
+/// One picture as an encoder reads it: whole, or cut into tiles with the whole picture last.
+struct ProcessedPicture {
+  at::Tensor pixels;  // [P, 3, H, W] float32
+  at::Tensor boxes;   // [P, 4] float32: which part of the picture each shows, as fractions;
+                      // beyond [0, 1] where it was padded
+  PatchGrid tiles;    // rows and columns of tiles; none if the picture was not cut
+};
+
+/// Turns a picture into what an encoder was trained on. Immutable and thread-safe.
+class ImageProcessor {
+ public:
+  virtual ~ImageProcessor() = default;
+  /// [H, W, 3] uint8, RGB. Throws kInvalidArgument on another shape or type.
+  virtual ProcessedPicture process(const at::Tensor& picture) const = 0;
+};
+using ImageProcessorPtr = std::shared_ptr<const ImageProcessor>;
+
+/// The table of image processors, by `image_processor_type`. Each reads its own keys of the
+/// configuration, a preprocessor_config.json.
+const Registry<ImageProcessor, const Json&>& image_processors();
+
+/// The processor that a configuration names.
+ImageProcessorPtr make_image_processor(const Json& config);
+
+std::unique_ptr<ImageProcessor> make_clip_processor(const Json& config);
+std::unique_ptr<ImageProcessor> make_efficientnet_lite_processor(const Json& config);
+std::unique_ptr<ImageProcessor> make_siglip_processor(const Json& config);
+std::unique_ptr<ImageProcessor> make_smolvlm_processor(const Json& config);
+
+}  // namespace lv::vision
