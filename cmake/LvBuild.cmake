@@ -17,7 +17,8 @@ endif()
 # What every target of ours is compiled with.
 add_library(lv_options INTERFACE)
 target_include_directories(lv_options INTERFACE ${CMAKE_SOURCE_DIR})
-target_compile_options(lv_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow>)
+# -pthread everywhere: some packages ask for it, and a precompiled header serves only sources with the same flags.
+target_compile_options(lv_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow -pthread>)
 if(LV_CCACHE)
   target_compile_options(lv_options INTERFACE $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-fpch-preprocess>)
 endif()
