@@ -1,5 +1,6 @@
 """The files under .deps/ that set-up makes from downloaded ones."""
 
+import os
 import sys
 
 from setup_steps import (BUILD, DEPS, ROOT, TMP, SetupError, Stamp, fresh_folder, key_of, last_lines,
@@ -28,7 +29,10 @@ def make_files(entries):
         say(message)
         made = fresh_folder(TMP / "made")
         log = BUILD / f"{name}.log"
-        status = run([sys.executable, "-B", script, *(DEPS / file for file in inputs), made], log)
+        # espeak-ng and FFmpeg leave settings and caches of sound servers and fonts in these folders.
+        home = str(fresh_folder(TMP / "home"))
+        status = run([sys.executable, "-B", script, *(DEPS / file for file in inputs), made], log,
+                     env={**os.environ, "HOME": home, "XDG_RUNTIME_DIR": home, "TMPDIR": home})
         if status != 0:
             raise SetupError(f"{message} failed\n{last_lines(log, 12)}\n  log: {log}")
         files = sorted(path.name for path in made.iterdir())
