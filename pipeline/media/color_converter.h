@@ -1,0 +1,33 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "pipeline/media/ffmpeg.h"
+
+namespace lv {
+
+/// Turns decoded pictures into RGB. Not thread-safe.
+///
+/// The colour matrix and range are the picture's own; where it does not say, BT.709 for 720 lines
+/// and more, BT.601 below, and limited range. What is transparent is laid over white. Pixels that
+/// are not square stay as they are stored.
+class ColorConverter {
+ public:
+  /// Writes the picture into `rgb`, contiguous [H, W, 3] uint8, which must be followed by
+  /// kSlackBytes that may be overwritten.
+  void to_rgb(const AVFrame& picture, at::Tensor& rgb);
+  /// The same, scaled to fit `rgb`'s [H, W]; for thumbnails.
+  void to_small_rgb(const AVFrame& picture, at::Tensor& rgb);
+
+  /// swscale writes whole vectors.
+  static constexpr int64_t kSlackBytes = 64;
+
+ private:
+  void convert(const AVFrame& picture, at::Tensor& rgb, int flags);
+  void scale(const AVFrame& picture, AVPixelFormat to, uint8_t* into, int width, int height,
+             int flags);
+
+  UniqueSwsContext scaler_;
+};
+
+}  // namespace lv

@@ -1,0 +1,39 @@
+#pragma once
+
+#include "pipeline/media/ffmpeg.h"
+#include "pipeline/media/warnings.h"
+#include "pipeline/types/media.h"
+
+namespace lv {
+
+/// Turns the packets of one stream into frames. Not thread-safe.
+///
+/// Pictures above limits.max_picture_pixels are refused before memory is taken for them, also
+/// where the size changes on the way. What cannot be decoded is a warning.
+class PacketDecoder {
+ public:
+  /// `warnings` outlives the decoder. Throws kUnimplemented if there is no decoder for the stream.
+  PacketDecoder(const AVCodecParameters& stream, AVRational time_base, const MediaLimits& limits,
+                int threads, Warnings& warnings);
+
+  /// Takes a packet; the frames that were ready must have been received before.
+  void send(const AVPacket& packet);
+  /// No packet follows: receive() hands out what is left.
+  void finish();
+  /// The next frame in order of display, or null where another packet is needed.
+  UniqueAVFrame receive();
+  /// Forgets everything that was sent.
+  void reset();
+
+ private:
+  void report(int code);
+
+  Warnings& warnings_;
+  const int64_t max_pixels_;
+  UniqueAVCodecContext codec_;
+};
+
+/// How many threads a film of this size is decoded with; more would only hold more pictures.
+int decoder_threads(int64_t picture_pixels);
+
+}  // namespace lv
