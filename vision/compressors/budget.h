@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pipeline/base/params.h"
+#include "pipeline/types/visual_tokens.h"
+
+namespace lv::vision {
+
+/// How many tokens may stay, as the parameters keep, tokens and over say it.
+class Budget {
+ public:
+  /// Reads the three keys. Throws kInvalidArgument that names the key on a value out of range, or
+  /// if both keep and tokens are given. `scope` is what `over` defaults to.
+  Budget(Params& params, std::string_view component, const char* scope = "picture");
+
+  /// The tokens to keep of `count`: at least 1, at most `count`; 0 of 0.
+  int64_t of(int64_t count) const;
+
+  /// The share asked for; if tokens are counted, the share that this is of `count`.
+  double keep(int64_t count) const;
+
+  bool over_clip() const { return over_clip_; }
+
+  /// Rows [first, last) of each group that has a budget of its own: pictures, or the clip.
+  struct Range {
+    int64_t first, last;
+  };
+  std::vector<Range> groups(const VisualTokens& tokens) const;
+
+ private:
+  double keep_;
+  std::optional<int64_t> tokens_;
+  bool over_clip_;
+};
+
+}  // namespace lv::vision

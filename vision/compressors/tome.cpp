@@ -1,0 +1,78 @@
+#include <ATen/ATen.h>
+
+#include <chrono>
+
+#include "pipeline/base/error.h"
+#include "vision/compressors/budget.h"
+#include "vision/compressors/compressors.h"
+#include "vision/compressors/grouping.h"
+#include "vision/compressors/token_matching.h"
+
+namespace lv::vision {
+namespace {
+
+/// Merges the likest tokens until the budget is reached, in `steps` rounds of as many pairs each,
+/// more where half of the tokens are fewer than that. The metric is the tokens themselves.
+///
+/// [M, D] -> [M', D]; rows are size-weighted means, at the place of the token that the others
+/// joined. Ties keep the lower index, so every device agrees.
+/// Reference: Bolya et al., Token Merging: Your ViT But Faster, ICLR 2023, section 3. Differs: runs
+/// on finished tokens, not between the encoder's layers; no class token; reading order restored.
+class Tome : public Compressor {
+ public:
+  explicit Tome(Params& params) : budget_(params, "tome"), steps_(params.get("steps", 8)) {
+    check(steps_ >= 1, ErrorCode::kInvalidArgument,
+          "tome.steps: expected at least 1, got " + std::to_string(steps_));
+  }
+
+  VisualContext map(ClipTokens clip) const override {
+    const auto begin = std::chrono::steady_clock::now();
+    const VisualTokens& tokens = clip.visual;
+    Grouping grouping{at::empty_like(tokens.origin.source, at::kLong), 0};
+    std::vector<at::Tensor> rows;
+    for (const auto& [first, last] : budget_.groups(tokens)) {
+      const at::Tensor part = tokens.features.slice(0, first, last);
+      const MergeState merged = merged_to(part, budget_.of(last - first));
+      // A row lies where its own token lay.
+      const at::Tensor reading_order = merged.positions.argsort();
+      rows.push_back(merged.sizes.size(0) == last - first
+                         ? part
+                         : merged.features.index_select(0, reading_order).to(part.scalar_type()));
+      const at::Tensor place = reading_order.argsort();
+      grouping.row_of.slice(0, first, last)
+          .copy_(place.index_select(0, merged.row_of) + grouping.count);
+      grouping.count += merged.sizes.size(0);
+    }
+    const at::Tensor features = rows.empty() ? tokens.features : at::cat(rows);
+    CompressedTokens out = grouped(tokens, grouping, features);
+    const double fidelity = fidelity_of(tokens.features, grouping, features);
+    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
+    out.reports.push_back({"tome", budget_.keep(tokens.features.size(0)), tokens.features.size(0),
+                           grouping.count, fidelity, took.count()});
+    return out;
+  }
+
+ private:
+  MergeState merged_to(const at::Tensor& features, int64_t budget) const {
+    MergeState state = unmerged(features);
+    const int64_t surplus = features.size(0) - budget;
+    const int64_t pairs = (surplus + steps_ - 1) / steps_;
+    for (int64_t count = features.size(0); count > budget; count = state.sizes.size(0)) {
+      state = merge(state, match_bipartite(state.features, std::min(pairs, count - budget), false));
+    }
+    return state;
+  }
+
+  Budget budget_;
+  int64_t steps_;
+};
+
+}  // namespace
+
+std::unique_ptr<Compressor> make_tome(Params params) {
+  auto made = std::make_unique<Tome>(params);
+  params.done("tome");
+  return made;
+}
+
+}  // namespace lv::vision

@@ -1,0 +1,59 @@
+#include <ATen/ATen.h>
+
+#include <chrono>
+
+#include "vision/compressors/budget.h"
+#include "vision/compressors/compressors.h"
+#include "vision/compressors/grouping.h"
+
+namespace lv::vision {
+namespace {
+
+/// Keeps tokens at even distances and drops the rest: the baseline that looks at nothing. Of n
+/// tokens and a budget of b, run i is [i n / b, (i + 1) n / b) and its middle token stays; sizes
+/// say how long each run was.
+class Uniform : public Compressor {
+ public:
+  explicit Uniform(Params& params) : budget_(params, "uniform") {}
+
+  VisualContext map(ClipTokens clip) const override {
+    const auto begin = std::chrono::steady_clock::now();
+    const VisualTokens& tokens = clip.visual;
+    std::vector<int64_t> middles, row_of;
+    for (const auto& [first, last] : budget_.groups(tokens)) {
+      const int64_t count = last - first, budget = budget_.of(count);
+      for (int64_t i = 0; i < budget; ++i) {
+        const int64_t from = i * count / budget, to = (i + 1) * count / budget;
+        row_of.insert(row_of.end(), to - from, static_cast<int64_t>(middles.size()));
+        middles.push_back(first + (from + to) / 2);
+      }
+    }
+    const at::Device device = tokens.features.device();
+    const at::Tensor kept = at::tensor(middles, at::kLong).to(device);
+    const Grouping grouping{at::tensor(row_of, at::kLong).to(device), kept.size(0)};
+    const TokenOrigin& from = tokens.origin;
+    CompressedTokens out;
+    out.embeddings = tokens.features.index_select(0, kept);
+    out.sizes = at::bincount(grouping.row_of, {}, grouping.count).to(at::kFloat);
+    out.origin = {from.pts_seconds.index_select(0, kept), from.source.index_select(0, kept),
+                  from.box.index_select(0, kept), from.flags.index_select(0, kept)};
+    const double fidelity = fidelity_of(tokens.features, grouping, out.embeddings);
+    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
+    out.reports.push_back({"uniform", budget_.keep(tokens.features.size(0)),
+                           tokens.features.size(0), grouping.count, fidelity, took.count()});
+    return out;
+  }
+
+ private:
+  Budget budget_;
+};
+
+}  // namespace
+
+std::unique_ptr<Compressor> make_uniform(Params params) {
+  auto made = std::make_unique<Uniform>(params);
+  params.done("uniform");
+  return made;
+}
+
+}  // namespace lv::vision

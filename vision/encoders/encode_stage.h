@@ -1,0 +1,38 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "pipeline/stage/stage.h"
+#include "pipeline/types/frames.h"
+#include "pipeline/types/visual_tokens.h"
+#include "vision/connectors/connector.h"
+#include "vision/encoders/image_encoder.h"
+#include "vision/preprocess/image_processor.h"
+
+namespace lv::vision {
+
+/// What one encode stage is made of.
+struct EncodeParts {
+  ImageProcessorPtr processor;
+  ImageEncoderPtr encoder;
+  ConnectorPtr connector;                // null hands the encoder's own features on
+  std::vector<std::string> class_names;  // of the encoder's class head; empty: no labels
+};
+
+struct EncodeOptions {
+  int64_t max_frames = 4;         // in one next(), which bounds its work
+  int64_t labels = 5;             // per picture, at most
+  double min_probability = 0.02;  // of a label
+};
+
+/// Frames to visual tokens. A batch of more than `max_frames` frames comes out in several values;
+/// joined() puts them together again. Each token's box is the part of the frame that its cell
+/// shows, also where the image processor crops or cuts; its source is 0.
+/// Throws kInvalidArgument unless there is one class name for each output of the class head.
+StagePtr<FrameBatch, VisualTokens> make_encode(EncodeParts parts, EncodeOptions options = {});
+
+/// The pictures of all parts, in order, as one value. Parts must have one width.
+VisualTokens joined(const std::vector<VisualTokens>& parts);
+
+}  // namespace lv::vision

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+
+#include "pipeline/base/json.h"
+#include "pipeline/base/registry.h"
+#include "pipeline/nn/linear.h"
+#include "pipeline/types/visual_tokens.h"
+#include "pipeline/weights/checkpoint.h"
+
+namespace lv::vision {
+
+/// What an encoder makes of pictures of one size.
+struct PictureFeatures {
+  at::Tensor features;  // [P, rows * columns, D], row by row
+  PatchGrid grid;       // the same for every picture
+};
+
+/// A network from pixels to a grid of features. Immutable and thread-safe.
+class ImageEncoder {
+ public:
+  virtual ~ImageEncoder() = default;
+
+  /// [P, 3, H, W] as its image processor makes them. Throws kInvalidArgument on sizes that it
+  /// cannot take.
+  virtual PictureFeatures encode(const at::Tensor& pixels) const = 0;
+
+  /// D of the features.
+  virtual int64_t width() const = 0;
+
+  /// [..., D] -> [..., classes]: what a feature, or the mean of a picture's, shows. Null for an
+  /// encoder that was not trained to name things.
+  virtual const Linear* class_head() const = 0;
+};
+using ImageEncoderPtr = std::shared_ptr<const ImageEncoder>;
+
+/// The table of encoders, by the configuration's architecture. A factory gets that configuration
+/// and the place of its weights.
+const Registry<ImageEncoder, const Json&, const WeightScope&>& encoders();
+
+/// The encoder that a checkpoint holds, as float32 on the CPU. Throws if the checkpoint holds
+/// tensors that it does not read.
+ImageEncoderPtr make_image_encoder(const Checkpoint& checkpoint);
+
+std::unique_ptr<ImageEncoder> make_clip_vision(const Json& config, const WeightScope& scope);
+std::unique_ptr<ImageEncoder> make_efficientnet_lite(const Json& config, const WeightScope& scope);
+std::unique_ptr<ImageEncoder> make_siglip_vision(const Json& config, const WeightScope& scope);
+
+}  // namespace lv::vision

@@ -1,0 +1,95 @@
+#include "vision/encoders/vit.h"
+
+#include <ATen/ATen.h>
+
+#include "pipeline/base/check_shape.h"
+#include "pipeline/base/error.h"
+
+namespace lv::vision {
+namespace {
+
+at::Tensor (*activation_of(const std::string& name))(const at::Tensor&) {
+  if (name == "quick_gelu") {
+    return [](const at::Tensor& x) { return x * at::sigmoid(1.702 * x); };
+  }
+  if (name == "gelu") return [](const at::Tensor& x) { return at::gelu(x); };
+  if (name == "gelu_pytorch_tanh") return [](const at::Tensor& x) { return at::gelu(x, "tanh"); };
+  throw Error(ErrorCode::kUnimplemented,
+              "hidden_act: expected quick_gelu, gelu or gelu_pytorch_tanh, got " + name);
+}
+
+int64_t size_of(const Json& config, const char* key) {
+  const int64_t size = config.at(key).as_int();
+  check(size >= 1 && size <= 1 << 16, ErrorCode::kInvalidArgument,
+        std::string(key) + ": expected 1 to 65536, got " + std::to_string(size));
+  return size;
+}
+
+}  // namespace
+
+VitShape VitShape::from_config(const Json& config) {
+  VitShape shape{size_of(config, "hidden_size"),       size_of(config, "num_attention_heads"),
+                 size_of(config, "intermediate_size"), size_of(config, "num_hidden_layers"),
+                 size_of(config, "image_size"),        size_of(config, "patch_size"),
+                 config.get("layer_norm_eps", 1e-5),   config.at("hidden_act").as_string()};
+  check(shape.width % shape.heads == 0, ErrorCode::kInvalidArgument,
+        "hidden_size: expected a multiple of " + std::to_string(shape.heads) + " heads, got " +
+            std::to_string(shape.width));
+  check(shape.patch_side <= shape.image_side, ErrorCode::kInvalidArgument,
+        "patch_size: expected at most " + std::to_string(shape.image_side) + ", got " +
+            std::to_string(shape.patch_side));
+  return shape;
+}
+
+VitLayer::VitLayer(const WeightScope& scope, const VitShape& shape)
+    : norm1_(scope / "layer_norm1", shape.width, shape.eps),
+      norm2_(scope / "layer_norm2", shape.width, shape.eps),
+      q_(scope / "self_attn" / "q_proj", shape.width, shape.width),
+      k_(scope / "self_attn" / "k_proj", shape.width, shape.width),
+      v_(scope / "self_attn" / "v_proj", shape.width, shape.width),
+      out_(scope / "self_attn" / "out_proj", shape.width, shape.width),
+      fc1_(scope / "mlp" / "fc1", shape.width, shape.mlp_width),
+      fc2_(scope / "mlp" / "fc2", shape.mlp_width, shape.width),
+      heads_(shape.heads),
+      activation_(activation_of(shape.activation)) {}
+
+at::Tensor VitLayer::attention(const at::Tensor& x) const {
+  const auto split = [&](const at::Tensor& y) {
+    return y.view({y.size(0), y.size(1), heads_, -1}).transpose(1, 2);  // [P, H, N, Dh]
+  };
+  const at::Tensor mixed =
+      at::scaled_dot_product_attention(split(q_(x)), split(k_(x)), split(v_(x)));
+  return out_(mixed.transpose(1, 2).reshape(x.sizes()));
+}
+
+at::Tensor VitLayer::operator()(const at::Tensor& x) const {
+  const at::Tensor attended = x + attention(norm1_(x));
+  return attended + fc2_(activation_(fc1_(norm2_(attended))));
+}
+
+PatchEmbedding::PatchEmbedding(const WeightScope& scope, const VitShape& shape)
+    : image_side_(shape.image_side),
+      patch_side_(shape.patch_side),
+      weight_(scope.get("weight", {shape.width, 3, shape.patch_side, shape.patch_side})) {
+  if (scope.has("bias")) bias_ = scope.get("bias", {shape.width});
+}
+
+at::Tensor PatchEmbedding::operator()(const at::Tensor& pixels) const {
+  check_shape(pixels, "pixels", {-1, 3, image_side_, image_side_});
+  const at::Tensor patches = at::conv2d(pixels.to(weight_.options()), weight_, bias_, patch_side_);
+  return patches.flatten(2).transpose(1, 2);
+}
+
+std::vector<VitLayer> vit_layers(const WeightScope& scope, const VitShape& shape) {
+  std::vector<VitLayer> layers;
+  for (int64_t i = 0; i < shape.layers; ++i) {
+    layers.emplace_back(scope / "encoder" / "layers" / i, shape);
+  }
+  return layers;
+}
+
+WeightScope vision_root(const WeightScope& scope) {
+  return scope.has_child("vision_model") ? scope / "vision_model" : scope;
+}
+
+}  // namespace lv::vision
