@@ -21,6 +21,8 @@ STORAGES = {"FloatStorage": ("F32", 4), "LongStorage": ("I64", 8)}
 CONFIG = {
     "architectures": ["EfficientNetLite"],
     "model_type": "efficientnet_lite",
+    "image_processor_type": "EfficientNetLiteImageProcessor",
+    "do_center_crop": True,
     "image_size": 224,
     "num_classes": 1000,
     "batch_norm_eps": 1e-3,
