@@ -39,6 +39,9 @@ struct Stages {
 /// decode, listen, encode, compress, generate.
 const std::vector<std::string>& stage_names();
 
+/// Throws kInvalidArgument that lists the names if `name` is none of them.
+void check_stage_name(const std::string& name);
+
 /// Puts stages on other machines in place of those in `stages`: `addresses` maps a stage's name to
 /// "host:port". A call that is not over after `deadline` fails with kDeadlineExceeded; 0 waits for
 /// ever. Nothing is connected yet. Throws kInvalidArgument on an unknown name.

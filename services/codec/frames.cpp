@@ -1,0 +1,25 @@
+#include "longview/v1/frames.pb.h"
+#include "services/codec/codec.h"
+#include "services/codec/fields.h"
+
+namespace lv::services {
+
+void to_proto(const FrameBatch& batch, v1::FrameBatch* message) {
+  message->Clear();
+  put(batch.pixels, message, &v1::FrameBatch::mutable_pixels);
+  put(batch.pts_seconds, message, &v1::FrameBatch::mutable_pts_seconds);
+  to_proto(batch.media, message->mutable_media());
+  put_texts(batch.warnings, message->mutable_warnings());
+}
+
+FrameBatch from_proto(Received<v1::FrameBatch> message) {
+  FrameBatch batch;
+  batch.pixels = take_tensor(part_of(message, message->pixels()), "frames.pixels");
+  batch.pts_seconds = take_tensor(part_of(message, message->pts_seconds()), "frames.pts_seconds");
+  batch.media = from_proto(message->media());
+  batch.warnings.assign(message->warnings().begin(), message->warnings().end());
+  validate(batch);
+  return batch;
+}
+
+}  // namespace lv::services

@@ -1,0 +1,157 @@
+#pragma once
+
+#include <c10/core/InferenceMode.h>
+#include <grpcpp/client_context.h>
+#include <grpcpp/support/sync_stream.h>
+
+#include <atomic>
+#include <chrono>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <type_traits>
+#include <utility>
+
+#include "pipeline/stage/stage.h"
+#include "services/rpc/status.h"
+#include "services/rpc/wire.h"
+
+// Includes gRPC: for the sources that open calls, not for other headers.
+
+namespace lv::services {
+
+template <class In, class Out>
+using ClientStream =
+    grpc::ClientReaderWriterInterface<typename Wire<In>::Message, typename Wire<Out>::Message>;
+
+/// Where a stage is and how a call of it is opened.
+template <class In, class Out>
+struct RemoteCall {
+  std::string who;  // starts the text of errors of the way, e.g. "encode at gpu1:50051"
+  std::function<std::unique_ptr<ClientStream<In, Out>>(grpc::ClientContext*)> open;
+  std::function<bool(ClientStream<In, Out>&)> preface;  // written before the input; may be empty
+  std::chrono::milliseconds deadline{0};                // of a whole call; 0 is none
+};
+
+/// What a far stage yields. The input is pulled and sent on a thread of its own, from the first
+/// next() on, at the pace at which the far stage reads. Not thread-safe.
+///
+/// An exception of the input comes out of next() after the values that were made before it; one of
+/// the far stage is the same lv::Error as here. Destroying the source cancels the call.
+template <class In, class Out>
+class RemoteSource : public Source<Out> {
+ public:
+  RemoteSource(std::shared_ptr<const RemoteCall<In, Out>> call, SourcePtr<In> input)
+      : call_(std::move(call)), input_(std::move(input)) {
+    if (call_->deadline.count() > 0) {
+      context_.set_deadline(std::chrono::system_clock::now() + call_->deadline);
+    }
+    stream_ = call_->open(&context_);
+  }
+
+  ~RemoteSource() override {
+    if (ended_) return;
+    context_.TryCancel();
+    stop_writing();
+    stream_->Finish();
+  }
+
+  std::optional<Out> next() override {
+    if (!ended_) {
+      if (!writer_.joinable()) writer_ = std::thread([this] { write_input(); });
+      auto value =
+          Wire<Out>::receive([this](auto* message) { return stream_->Read(message); }, limits_);
+      if (value) return value;
+      finish();
+    }
+    if (problem_) std::rethrow_exception(problem_);
+    return std::nullopt;
+  }
+
+ private:
+  void write_input() {
+    const c10::InferenceMode no_autograd;
+    try {
+      bool open = !call_->preface || call_->preface(*stream_);
+      while (open && !stopped_) {
+        const std::optional<In> value = input_->next();
+        if (!value) break;
+        if constexpr (std::is_same_v<In, MediaRequest>) cancelled_ = value->cancelled;
+        open = Wire<In>::send(*value, [this](const auto& message) {
+          return !stopped_ && !is_cancelled() && stream_->Write(message);
+        });
+      }
+    } catch (...) {
+      input_problem_ = std::current_exception();
+    }
+    if (!stopped_) stream_->WritesDone();
+    watch_cancelled();
+  }
+
+  bool is_cancelled() const { return cancelled_ && *cancelled_; }
+
+  /// Passes the flag of the last file on until the call ends.
+  void watch_cancelled() {
+    while (cancelled_ && !stopped_) {
+      if (is_cancelled()) {
+        context_.TryCancel();
+        input_problem_ = std::make_exception_ptr(
+            Error(ErrorCode::kCancelled, call_->who + ": the request was cancelled"));
+        return;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+  }
+
+  void stop_writing() {
+    stopped_ = true;
+    if (writer_.joinable()) writer_.join();
+  }
+
+  void finish() {
+    stop_writing();
+    const grpc::Status status = stream_->Finish();
+    ended_ = true;
+    if (input_problem_) {
+      problem_ = input_problem_;
+    } else if (!status.ok()) {
+      const auto& trailers = context_.GetServerTrailingMetadata();
+      const bool stage_error = trailers.find(kStageErrorKey) != trailers.end();
+      problem_ =
+          std::make_exception_ptr(to_error(status, stage_error, {call_->who, call_->deadline}));
+    }
+  }
+
+  std::shared_ptr<const RemoteCall<In, Out>> call_;
+  const ServingLimits limits_;  // not used by what a stage yields
+  SourcePtr<In> input_;
+  grpc::ClientContext context_;
+  std::unique_ptr<ClientStream<In, Out>> stream_;  // after the context that it uses
+  std::atomic<bool> stopped_{false};
+  bool ended_ = false;
+  std::shared_ptr<const std::atomic<bool>> cancelled_;  // of the writer
+  std::exception_ptr input_problem_;  // written by the writer, read after it was joined
+  std::exception_ptr problem_;
+  std::thread writer_;
+};
+
+/// A stage in another process. start() opens a call; a caller cannot tell it from a local stage.
+/// Immutable.
+template <class In, class Out>
+class RemoteStage : public Stage<In, Out> {
+ public:
+  explicit RemoteStage(RemoteCall<In, Out> call)
+      : call_(std::make_shared<const RemoteCall<In, Out>>(std::move(call))) {}
+
+  SourcePtr<Out> start(SourcePtr<In> input) const override {
+    return std::make_unique<RemoteSource<In, Out>>(call_, std::move(input));
+  }
+
+ private:
+  std::shared_ptr<const RemoteCall<In, Out>> call_;
+};
+
+}  // namespace lv::services

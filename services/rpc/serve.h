@@ -1,0 +1,78 @@
+#pragma once
+
+#include <grpcpp/server_context.h>
+#include <grpcpp/support/sync_stream.h>
+
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#include "pipeline/stage/stage.h"
+#include "services/rpc/handle.h"
+#include "services/rpc/wire.h"
+
+// Includes gRPC: for the sources that define services, not for other headers.
+
+namespace lv::services {
+
+template <class In, class Out>
+using ServerStream =
+    grpc::ServerReaderWriter<typename Wire<Out>::Message, typename Wire<In>::Message>;
+
+/// The values that a client sends, read when they are pulled. Not thread-safe. Throws kCancelled
+/// once the call is cancelled.
+template <class T, class Stream>
+class ReceivedSource : public Source<T> {
+ public:
+  ReceivedSource(Stream* stream, const grpc::ServerContext* context, const ServingLimits& limits)
+      : stream_(stream), context_(context), limits_(limits) {}
+
+  std::optional<T> next() override {
+    check_not_cancelled(*context_);
+    if (ended_) return std::nullopt;
+    auto value =
+        Wire<T>::receive([this](auto* message) { return stream_->Read(message); }, limits_);
+    if (!value) {
+      ended_ = true;
+      check_not_cancelled(*context_);
+    }
+    if constexpr (std::is_same_v<T, MediaRequest>) {
+      if (!watch_) watch_.emplace(*context_);
+      if (value) value->cancelled = watch_->flag();
+    }
+    return value;
+  }
+
+ private:
+  Stream* stream_;
+  const grpc::ServerContext* context_;
+  const ServingLimits& limits_;
+  bool ended_ = false;
+  std::optional<CancelWatch> watch_;  // for files, which take long to read
+};
+
+/// Runs `stage` over what the client sends and writes what it yields, inside handle()'s body.
+/// Cancellation is looked at between pulls.
+template <class In, class Out>
+void run_stage(const Stage<In, Out>& stage, ServerStream<In, Out>* stream,
+               grpc::ServerContext* context, const ServingLimits& limits) {
+  auto source = stage.start(
+      std::make_unique<ReceivedSource<In, ServerStream<In, Out>>>(stream, context, limits));
+  while (std::optional<Out> value = source->next()) {
+    check_not_cancelled(*context);
+    const bool sent =
+        Wire<Out>::send(*value, [&](const auto& message) { return stream->Write(message); });
+    check(sent, ErrorCode::kCancelled, "the client stopped reading");
+    check_not_cancelled(*context);
+  }
+}
+
+/// One call of a stage's service, from its first message to its status.
+template <class In, class Out>
+grpc::Status serve(const Stage<In, Out>& stage, ServerStream<In, Out>* stream,
+                   grpc::ServerContext* context, CallGate& gate) {
+  return handle(context, gate, [&] { run_stage(stage, stream, context, gate.limits()); });
+}
+
+}  // namespace lv::services
