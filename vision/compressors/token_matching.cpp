@@ -56,6 +56,7 @@ MergeState unmerged(const at::Tensor& features) {
 }
 
 MergeState merge(const MergeState& state, const BipartiteMatch& match) {
+  if (match.merged.size(0) == 0) return state;
   const int64_t count = state.sizes.size(0), kept = match.kept.size(0);
   const at::Tensor odd = at::arange(1, count, 2, state.positions.options());
   const at::Tensor order = at::cat({match.kept, odd});  // the old row of each new one

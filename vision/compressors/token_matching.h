@@ -33,7 +33,7 @@ struct MergeState {
 MergeState unmerged(const at::Tensor& features);
 
 /// Rows after a step: the kept even ones, then all odd ones, each with what joined it as a mean
-/// weighted by size.
+/// weighted by size. Where nothing merges, nothing moves.
 MergeState merge(const MergeState& state, const BipartiteMatch& match);
 
 }  // namespace lv::vision

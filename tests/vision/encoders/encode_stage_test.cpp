@@ -1,0 +1,131 @@
+#include "vision/encoders/encode_stage.h"
+
+#include <ATen/ATen.h>
+
+#include "pipeline/base/error.h"
+#include "pipeline/stage/sources.h"
+#include "tests/support/close_to.h"
+
+namespace lv::vision {
+namespace {
+
+/// Hands on the left half of a picture, as it is.
+class LeftHalf : public ImageProcessor {
+ public:
+  ProcessedPicture process(const at::Tensor& picture) const override {
+    const at::Tensor half = picture.slice(1, 0, picture.size(1) / 2);
+    return {half.permute({2, 0, 1}).to(at::kFloat).unsqueeze(0),
+            at::tensor({0.f, 0.f, 0.5f, 1.f}).unsqueeze(0),
+            {}};
+  }
+};
+
+/// Two rows and two columns of mean colours, named by a head of three classes.
+class MeanColours : public ImageEncoder {
+ public:
+  MeanColours() : head_(WeightMatrix(at::eye(3) * 10), at::Tensor()) {}
+  PictureFeatures encode(const at::Tensor& pixels) const override {
+    return {at::adaptive_avg_pool2d(pixels, {2, 2}).flatten(2).transpose(1, 2), {2, 2}};
+  }
+  int64_t width() const override { return 3; }
+  const Linear* class_head() const override { return &head_; }
+
+ private:
+  Linear head_;
+};
+
+EncodeParts parts() {
+  return {std::make_shared<LeftHalf>(), std::make_shared<MeanColours>(), nullptr, {}};
+}
+
+FrameBatch frames(int64_t count) {
+  FrameBatch batch;
+  batch.pixels = at::zeros({count, 4, 8, 3}, at::kByte);
+  for (int64_t t = 0; t < count; ++t) batch.pixels[t].select(-1, t % 3).fill_(t + 1);
+  batch.pts_seconds = at::arange(count, at::kDouble) * 0.5;
+  return batch;
+}
+
+std::vector<VisualTokens> run(const EncodeParts& made_of, EncodeOptions options, FrameBatch batch) {
+  const auto stage = make_encode(made_of, options);
+  const auto source = stage->start(source_of_one(std::move(batch)));
+  return collect(*source);
+}
+
+TEST_CASE("encoding packs the cells of every frame with their origin") {
+  const auto out = run(parts(), {}, frames(2));
+  REQUIRE(out.size() == 1);
+  const VisualTokens& tokens = out[0];
+  CHECK_NOTHROW(validate(tokens));
+  CHECK(at::equal(tokens.offsets, at::tensor({0, 4, 8}, at::kInt)));
+  REQUIRE(tokens.grids.size() == 2);
+  CHECK(tokens.grids[1].rows == 2);
+  CHECK(at::equal(tokens.features[5], at::tensor({0.f, 2.f, 0.f})));
+  CHECK(at::equal(tokens.origin.pts_seconds,
+                  at::tensor({0., 0., 0., 0., .5, .5, .5, .5}, at::kDouble)));
+  CHECK(at::equal(tokens.origin.source, at::zeros({8}, at::kInt)));
+  CHECK(at::equal(tokens.origin.flags, at::full({8}, kObserved, at::kByte)));
+  // Cells of the left half: second of the first row, first of the second.
+  CHECK_THAT(tokens.origin.box[1], CloseTo(at::tensor({0.25f, 0.f, 0.5f, 0.5f})));
+  CHECK_THAT(tokens.origin.box[2], CloseTo(at::tensor({0.f, 0.5f, 0.25f, 1.f})));
+  CHECK(tokens.labels.empty());
+}
+
+TEST_CASE("encoding a long batch comes out in parts that join to the whole") {
+  EncodeOptions small;
+  small.max_frames = 2;
+  EncodeOptions large;
+  large.max_frames = 100;
+  EncodeParts named = parts();
+  named.class_names = {"red", "green", "blue"};
+  const auto pieces = run(named, small, frames(5));
+  CHECK(pieces.size() == 3);
+  const VisualTokens all = joined(pieces), whole = run(named, large, frames(5)).at(0);
+  CHECK_NOTHROW(validate(all));
+  CHECK(at::equal(all.features, whole.features));
+  CHECK(at::equal(all.offsets, whole.offsets));
+  CHECK(at::equal(all.origin.pts_seconds, whole.origin.pts_seconds));
+  CHECK(at::equal(all.origin.box, whole.origin.box));
+  REQUIRE(all.labels.size() == whole.labels.size());
+  for (size_t i = 0; i < all.labels.size(); ++i) {
+    CHECK(all.labels[i].picture == whole.labels[i].picture);
+    CHECK(all.labels[i].name == whole.labels[i].name);
+  }
+}
+
+TEST_CASE("encoding names each picture by its likeliest classes") {
+  EncodeParts named = parts();
+  named.class_names = {"red", "green", "blue"};
+  const VisualTokens tokens = run(named, {}, frames(3)).at(0);
+  REQUIRE(tokens.labels.size() == 3);
+  CHECK(tokens.labels[0].name == "red");
+  CHECK(tokens.labels[1].name == "green");
+  CHECK(tokens.labels[1].picture == 1);
+  CHECK(tokens.labels[2].probability == Approx(1));
+}
+
+TEST_CASE("encoding nothing gives nothing") {
+  CHECK(run(parts(), {}, frames(0)).empty());
+  const auto source = make_encode(parts())->start(source_of(std::vector<FrameBatch>{}));
+  CHECK_FALSE(source->next());
+  CHECK_FALSE(source->next());
+}
+
+TEST_CASE("encoding refuses parts and frames that do not fit") {
+  EncodeParts wrong = parts();
+  wrong.class_names = {"red", "green"};
+  CHECK_THROWS_AS(make_encode(wrong), Error);
+  wrong = parts();
+  wrong.encoder = nullptr;
+  CHECK_THROWS_AS(make_encode(wrong), Error);
+  EncodeOptions none;
+  none.max_frames = 0;
+  CHECK_THROWS_AS(make_encode(parts(), none), Error);
+  FrameBatch grey = frames(1);
+  grey.pixels = grey.pixels.select(-1, 0);
+  CHECK_THROWS_AS(run(parts(), {}, grey), Error);
+  CHECK_THROWS_AS(joined({}), Error);
+}
+
+}  // namespace
+}  // namespace lv::vision
