@@ -1,6 +1,7 @@
 """Installs the Debian packages of deps.lock that are missing."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from setup_steps import BUILD, SetupError, Stamp, key_of, last_lines, run, say
 
 STATUS = Path("/var/lib/dpkg/status")
 LISTS = Path("/var/lib/apt/lists")
+OFFLINE = re.compile(r"Temporary failure resolving|Could not (resolve|connect)|Unable to connect|"
+                     r"Network is unreachable|Connection refused|Connection timed out")
 INSTALL = ["apt-get", "install", "-y", "--no-install-recommends"]
 
 
@@ -73,8 +76,15 @@ def apt_install(names):
     run(["dpkg", "--configure", "-a"], log, **options)   # an earlier call may have been interrupted
     if have_lists() and run(install, log, **options) == 0:
         return
+    refuse_offline(log)
     # No lists, or lists that name files which the mirror no longer has.
-    if run(["apt-get", "update", *wait], log, **options) != 0 or not have_lists():
-        raise SetupError(f"apt-get update failed; is there a network?\n{last_lines(log, 8)}\n  log: {log}")
-    if run(install, log, **options) != 0:
-        raise SetupError(f"apt-get install failed.\n{last_lines(log, 12)}\n  log: {log}")
+    for command in (["apt-get", "update", *wait], install):
+        if run(command, log, **options) != 0:
+            refuse_offline(log)
+            raise SetupError(f"{' '.join(command[:2])} failed\n{last_lines(log, 12)}\n  log: {log}")
+
+
+def refuse_offline(log):
+    """apt-get says in many lines that nothing answers; one is enough."""
+    if OFFLINE.search(log.read_text(encoding="utf-8", errors="replace")):
+        raise SetupError(f"cannot install Debian packages: their mirror cannot be reached\n  log: {log}")

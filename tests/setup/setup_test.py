@@ -161,11 +161,13 @@ class PackagesTest(SmallCase):
     def test_apt_failure_is_said(self):
         self.small.seed()
         self.small.miss("g++")
-        (self.small.base / "apt-fails").touch()
-        status, _, errors = self.small.call()
-        self.assertEqual(status, 1)
-        self.assertIn("apt-get install failed", errors)
-        self.assertIn("packages.log", errors)
+        for said, expected in (("E: broken packages", "apt-get install failed\n"),
+                               ("E: Temporary failure resolving 'a'", "mirror cannot be reached\n")):
+            (self.small.base / "apt-fails").write_text(said)
+            status, _, errors = self.small.call()
+            self.assertEqual(status, 1)
+            self.assertIn(expected, errors)
+            self.assertIn("packages.log", errors)
 
     @unittest.skipUnless(os.geteuid() == 0, "needs root to become somebody else")
     def test_without_root_the_command_is_printed(self):

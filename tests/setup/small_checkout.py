@@ -18,7 +18,7 @@ TOOLS = {
     "dpkg-query": 'for p in g++ ffmpeg python3-pip; do\n'
                   '  [ -e "$SMALL/missing/$p" ] || echo "$p installed"\ndone',
     "dpkg": "exit 0",
-    "apt-get": 'case "$1" in install) [ -e "$SMALL/apt-fails" ] && exit 100; rm -rf "$SMALL/missing";; esac',
+    "apt-get": 'case "$1" in install) [ -e "$SMALL/apt-fails" ] && { cat "$SMALL/apt-fails"; exit 100; }; rm -rf "$SMALL/missing";; esac',
     "cmake": 'mkdir -p build/cpu/apps && touch build/cpu/build.ninja',
     # Two builds at once would find the folder there.
     "ninja": 'mkdir "$SMALL/building" || { echo "FAILED: two builds at once"; exit 1; }\n'
