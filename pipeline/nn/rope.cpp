@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "pipeline/base/check_shape.h"
+#include "pipeline/base/error.h"
 
 namespace lv {
 namespace {
@@ -45,6 +46,9 @@ RopeTable Rope::table(const at::Tensor& positions, int64_t length) const {
 
 void rotate_(at::Tensor& x, const RopeTable& table) {
   const int64_t half = table.cos.size(1);
+  check_shape(x, "rope", {table.cos.size(0), -1, -1});
+  check(x.is_contiguous() && x.size(2) >= 2 * half, ErrorCode::kInternal,
+        "rope: expected contiguous heads of at least the rotated size");
   if (x.is_cpu() && x.scalar_type() == at::kFloat) {
     const int64_t heads = x.size(1);
     const int64_t width = x.size(2);

@@ -228,7 +228,15 @@ RopeSettings rope_settings(const Json& config, int64_t head_size) {
 }
 
 RopeFrequencies rope_frequencies(const RopeSettings& settings, int64_t length) {
-  return policy_of(settings.kind).frequencies(settings, length);
+  RopeFrequencies result = policy_of(settings.kind).frequencies(settings, length);
+  const std::string type = settings.keys.get("rounded_to", "float32");
+  const bool anew = depends_on_length(settings) && length > settings.max_positions;
+  if (type == "float32" || anew) return result;
+  check(type == "bfloat16" || type == "float16", ErrorCode::kInvalidArgument,
+        "rope: rounded_to: expected float32, float16 or bfloat16, got " + type);
+  const at::ScalarType narrow = type == "float16" ? at::kHalf : at::kBFloat16;
+  result.inverse = result.inverse.to(at::kFloat).to(narrow).to(at::kDouble);
+  return result;
 }
 
 bool depends_on_length(const RopeSettings& settings) {

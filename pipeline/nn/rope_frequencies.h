@@ -29,6 +29,9 @@ struct RopeFrequencies {
 /// Throws kInvalidArgument that names the key.
 RopeSettings rope_settings(const Json& config, int64_t head_size);
 
+/// The key `rounded_to` (bfloat16 or float16) stands for an implementation that keeps its
+/// frequencies in that type; what it computes anew for longer texts is not rounded.
+///
 /// The frequencies of a sequence that will be `length` tokens long; most policies do not care.
 /// Throws kNotFound on an unknown kind, kInvalidArgument on a key that is missing or out of range.
 ///

@@ -97,6 +97,20 @@ TEST_CASE("rope policies of factor one equal the default") {
   CHECK_THAT(got.inverse, CloseTo(expected, 1e-6, 0));
 }
 
+TEST_CASE("rope frequencies can be those of an implementation that rounds them") {
+  RopeSettings settings = settings_of(R"({"max_position_embeddings": 64})", 8);
+  const at::Tensor exact = rope_frequencies(settings, 1).inverse;  // 1, 0.1, 0.01, 0.001
+  settings.keys.set("rounded_to", "bfloat16");
+  CHECK(frequency(rope_frequencies(settings, 1), 1) == 0.10009765625);
+  settings.kind = "dynamic";
+  settings.keys.set("factor", 1.0);
+  CHECK(frequency(rope_frequencies(settings, 64), 1) == 0.10009765625);
+  CHECK_THAT(rope_frequencies(settings, 65).inverse[0], CloseTo(exact[0]));
+  CHECK(frequency(rope_frequencies(settings, 65), 1) != 0.10009765625);
+  settings.keys.set("rounded_to", "int8");
+  CHECK_THROWS_WITH(rope_frequencies(settings, 1), Catch::Contains("rounded_to"));
+}
+
 TEST_CASE("rope divisors stand for the llama3 policy") {
   const RopeSettings bent = settings_of(
       R"({"rope_theta": 500000.0, "rope_scaling": {"rope_type": "llama3", "factor": 8,
