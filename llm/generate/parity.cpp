@@ -1,0 +1,52 @@
+#include "llm/generate/parity.h"
+
+#include <ATen/ATen.h>
+
+#include <vector>
+
+#include "llm/models/models.h"
+#include "llm/models/packed_batch.h"
+#include "pipeline/base/check_shape.h"
+
+namespace lv::llm {
+
+std::unique_ptr<CausalLm> load_reference_model(const std::string& path) {
+  const Checkpoint checkpoint = open_checkpoint(path);
+  const Json& config = checkpoint.config();
+  LayerPlan plan;
+  const Json* own = config.find("rope_parameters");
+  if (own == nullptr || !own->is_object()) own = config.find("rope_scaling");
+  plan.rope = own != nullptr && own->is_object() ? *own : Json(Json::Object{});
+  plan.rope->set("rounded_to", config.get("dtype", "float32"));
+  return make_model(checkpoint, plan);
+}
+
+CausalOutputs causal_outputs(const CausalLm& model, const at::Tensor& input_ids,
+                             int64_t greedy_count) {
+  check_shape(input_ids, "input_ids", {-1, -1});
+  check_dtype(input_ids, "input_ids", at::kLong);
+  const ModelShape shape = model.shape();
+  const auto kv = make_dense_kv_store({shape.layers, shape.kv_heads, shape.head_size});
+  StateStore states;
+  const int64_t length = input_ids.size(1);
+  std::vector<SequenceStep> steps;
+  for (int64_t row = 0; row < input_ids.size(0); ++row) {
+    steps.push_back({kv->create(length), model.embed(input_ids[row]), 0, length});
+  }
+  const at::Tensor hidden = model.forward(pack(steps), {*kv, states});
+  CausalOutputs outputs;
+  outputs.logits = model.logits(hidden).view({input_ids.size(0), length, shape.vocabulary});
+
+  std::vector<int64_t> ids;
+  at::Tensor scores = outputs.logits[0][length - 1];
+  for (int64_t position = length; static_cast<int64_t>(ids.size()) < greedy_count; ++position) {
+    ids.push_back(scores.argmax().item<int64_t>());
+    const at::Tensor embedding = model.embed(at::tensor({ids.back()}, at::kLong));
+    const PackedBatch next = pack({{steps[0].sequence, embedding, position, position + 1}});
+    scores = model.logits(model.forward(next, {*kv, states}))[0];
+  }
+  outputs.greedy_ids = at::tensor(ids, at::kLong).unsqueeze(0);
+  return outputs;
+}
+
+}  // namespace lv::llm

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "llm/models/causal_lm.h"
+
+namespace lv::llm {
+
+/// The model of a checkpoint as a reference implementation runs it that cast a whole model to the
+/// type it is stored in: its RoPE frequencies are rounded to that type too.
+std::unique_ptr<CausalLm> load_reference_model(const std::string& path);
+
+/// What a reference implementation's outputs are compared with.
+struct CausalOutputs {
+  at::Tensor logits;      // [B, n, V] float32
+  at::Tensor greedy_ids;  // [1, greedy_count] int64: what follows input_ids[0]
+};
+
+/// Reads `input_ids` [B, n] int64 in one packed batch, then continues the first row greedily, token
+/// by token. As reference implementations do, each step is told the length so far, not the final
+/// one.
+CausalOutputs causal_outputs(const CausalLm& model, const at::Tensor& input_ids,
+                             int64_t greedy_count);
+
+}  // namespace lv::llm

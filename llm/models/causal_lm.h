@@ -1,0 +1,52 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "llm/kv/state_store.h"
+
+namespace lv::llm {
+
+/// Sequences of different lengths in one forward pass, nothing padded.
+struct PackedBatch {
+  at::Tensor embeddings;              // [n, D]
+  at::Tensor offsets;                 // [S + 1] int32 on the CPU; sequence s owns rows
+                                      // offsets[s] .. offsets[s + 1]
+  at::Tensor positions;               // [n] int64
+  std::vector<SequenceId> sequences;  // [S]
+  // [S]: how long each sequence is going to be. Position embeddings that depend on it need one
+  // value for all steps of a sequence.
+  std::vector<int64_t> planned_lengths;
+};
+
+struct ModelShape {
+  int64_t layers = 0;
+  int64_t width = 0;  // D
+  int64_t heads = 0;
+  int64_t kv_heads = 0;
+  int64_t head_size = 0;
+  int64_t vocabulary = 0;
+  int64_t max_positions = 0;  // that the checkpoint was trained for
+};
+
+/// A language model that predicts the next token. Immutable after construction, shared by all
+/// sequences: what they remember lives in Memory.
+class CausalLm {
+ public:
+  virtual ~CausalLm() = default;
+  virtual ModelShape shape() const = 0;
+
+  /// [n] int64 -> [n, D]. Throws kInvalidArgument on an id outside the vocabulary.
+  virtual at::Tensor embed(const at::Tensor& ids) const = 0;
+
+  /// Reads the batch after what `memory` holds of its sequences, and adds it there: [n, D] ->
+  /// hidden states [n, D]. After a throw the memory of the batch's sequences is undefined.
+  virtual at::Tensor forward(const PackedBatch& batch, Memory memory) const = 0;
+
+  /// Hidden states [k, D] -> scores of the next token [k, V], float32.
+  virtual at::Tensor logits(const at::Tensor& hidden) const = 0;
+};
+
+}  // namespace lv::llm

@@ -1,0 +1,275 @@
+#include "llm/models/decoder.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+#include <optional>
+#include <string>
+
+#include "pipeline/base/check_shape.h"
+#include "pipeline/base/error.h"
+#include "pipeline/nn/attention.h"
+#include "pipeline/nn/linear.h"
+#include "pipeline/nn/norm.h"
+#include "pipeline/nn/rope.h"
+
+namespace lv::llm {
+namespace {
+
+struct Sizes {
+  ModelShape shape;
+  int64_t mlp_width = 0;
+  double eps = 0;
+};
+
+int64_t size_of(const Json& config, const char* key, int64_t fallback = 0) {
+  const int64_t size = fallback > 0 ? config.get(key, fallback) : config.at(key).as_int();
+  check(size > 0 && size <= (1 << 24), ErrorCode::kInvalidArgument,
+        std::string(key) + ": expected 1 to 16777216, got " + std::to_string(size));
+  return size;
+}
+
+Sizes read_sizes(const Json& config) {
+  Sizes sizes;
+  ModelShape& shape = sizes.shape;
+  shape.layers = size_of(config, "num_hidden_layers");
+  shape.width = size_of(config, "hidden_size");
+  shape.heads = size_of(config, "num_attention_heads");
+  shape.kv_heads = size_of(config, "num_key_value_heads", shape.heads);
+  check(shape.heads % shape.kv_heads == 0, ErrorCode::kInvalidArgument,
+        "num_key_value_heads: expected a divisor of " + std::to_string(shape.heads) + ", got " +
+            std::to_string(shape.kv_heads));
+  shape.head_size = size_of(config, "head_dim", std::max<int64_t>(1, shape.width / shape.heads));
+  shape.vocabulary = size_of(config, "vocab_size");
+  shape.max_positions = size_of(config, "max_position_embeddings", 2048);
+  sizes.mlp_width = size_of(config, "intermediate_size");
+  sizes.eps = config.get("rms_norm_eps", 1e-6);
+  const std::string activation = config.get("hidden_act", "silu");
+  check(activation == "silu", ErrorCode::kUnimplemented,
+        "hidden_act: expected silu, got " + activation);
+  return sizes;
+}
+
+/// The rows of each sequence, and where their tokens stand.
+struct Layout {
+  const PackedBatch& batch;
+  const int32_t* offsets;
+  RopeTable rope;
+};
+
+class Attention {
+ public:
+  Attention(const WeightScope& scope, const Sizes& sizes, bool qk_norm, int64_t window)
+      : shape_(sizes.shape),
+        q_(scope / "q_proj", shape_.width, shape_.heads * shape_.head_size),
+        k_(scope / "k_proj", shape_.width, shape_.kv_heads * shape_.head_size),
+        v_(scope / "v_proj", shape_.width, shape_.kv_heads * shape_.head_size),
+        o_(scope / "o_proj", shape_.heads * shape_.head_size, shape_.width),
+        window_(window) {
+    if (!qk_norm) return;
+    q_norm_.emplace(scope / "q_norm", shape_.head_size, sizes.eps);
+    k_norm_.emplace(scope / "k_norm", shape_.head_size, sizes.eps);
+  }
+
+  at::Tensor operator()(const at::Tensor& x, const Layout& layout, int64_t layer,
+                        KvStore& kv) const {
+    const int64_t n = x.size(0);
+    at::Tensor q = q_(x).view({n, shape_.heads, shape_.head_size});
+    at::Tensor k = k_(x).view({n, shape_.kv_heads, shape_.head_size});
+    const at::Tensor v = v_(x).view({n, shape_.kv_heads, shape_.head_size});
+    if (q_norm_) q = (*q_norm_)(q);
+    if (k_norm_) k = (*k_norm_)(k);
+    rotate_(q, layout.rope);
+    rotate_(k, layout.rope);
+    return o_(attend_each(q, k, v, layout, layer, kv).view({n, -1}));
+  }
+
+ private:
+  at::Tensor attend_each(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                         const Layout& layout, int64_t layer, KvStore& kv) const {
+    const double scale = 1 / std::sqrt(static_cast<double>(shape_.head_size));
+    const auto& sequences = layout.batch.sequences;
+    at::Tensor out = sequences.size() == 1 ? at::Tensor() : at::empty_like(q);
+    for (size_t s = 0; s < sequences.size(); ++s) {
+      const int64_t begin = layout.offsets[s];
+      const int64_t end = layout.offsets[s + 1];
+      kv.append(sequences[s], layer, k.slice(0, begin, end), v.slice(0, begin, end),
+                layout.batch.positions.slice(0, begin, end));
+      const KvView seen = kv.view(sequences[s], layer);
+      const CausalMask mask{seen.keys.size(0) - (end - begin), window_};
+      const Partial part = attend(q.slice(0, begin, end), seen.keys, seen.values, mask, scale);
+      if (sequences.size() == 1) return part.out;
+      out.slice(0, begin, end).copy_(part.out);
+    }
+    return out;
+  }
+
+  ModelShape shape_;
+  Linear q_, k_, v_, o_;
+  std::optional<RmsNorm> q_norm_, k_norm_;
+  int64_t window_;
+};
+
+class GatedMlp {
+ public:
+  GatedMlp(const WeightScope& scope, const Sizes& sizes)
+      : gate_(scope / "gate_proj", sizes.shape.width, sizes.mlp_width),
+        up_(scope / "up_proj", sizes.shape.width, sizes.mlp_width),
+        down_(scope / "down_proj", sizes.mlp_width, sizes.shape.width) {}
+
+  at::Tensor operator()(const at::Tensor& x) const {
+    at::Tensor gate = gate_(x);
+    return down_(at::silu_(gate).mul_(up_(x)));
+  }
+
+ private:
+  Linear gate_, up_, down_;
+};
+
+struct Layer {
+  Layer(const WeightScope& scope, const Sizes& sizes, bool qk_norm, int64_t window)
+      : attention_norm(scope / "input_layernorm", sizes.shape.width, sizes.eps),
+        attention(scope / "self_attn", sizes, qk_norm, window),
+        mlp_norm(scope / "post_attention_layernorm", sizes.shape.width, sizes.eps),
+        mlp(scope / "mlp", sizes) {}
+
+  RmsNorm attention_norm;
+  Attention attention;
+  RmsNorm mlp_norm;
+  GatedMlp mlp;
+};
+
+int64_t window_for(const LayerPlan& plan, const DecoderTraits& traits, int64_t layer,
+                   int64_t layers) {
+  const LayerChoice choice = choice_for(plan, layer, layers);
+  if (choice.span != Span::kCheckpoint) return choice.window;
+  return traits.windows.empty() ? 0 : traits.windows[static_cast<size_t>(layer)];
+}
+
+Rope read_rope(const WeightScope& root, const Json& config, int64_t head_size) {
+  const RopeSettings settings = rope_settings(config, head_size);
+  const WeightScope divisors = root / "rope_freqs";
+  if (!divisors.has("weight")) return Rope(settings);
+  return Rope(settings, divisors.get("weight", {settings.rotary_size / 2}));
+}
+
+Linear read_head(const WeightScope& root, const Json& config, const Embedding& embedding,
+                 const ModelShape& shape) {
+  const bool stored = root.has_child("lm_head");
+  if (config.get("tie_word_embeddings", !stored)) return {embedding.table(), at::Tensor()};
+  return {root / "lm_head", shape.width, shape.vocabulary};
+}
+
+class Decoder : public CausalLm {
+ public:
+  Decoder(const Checkpoint& checkpoint, const LayerPlan& plan, const DecoderTraits& traits)
+      : Decoder(checkpoint.root(), planned_config(plan, checkpoint.config()), plan, traits) {}
+
+  ModelShape shape() const override { return sizes_.shape; }
+
+  at::Tensor embed(const at::Tensor& ids) const override { return embedding_(ids); }
+
+  at::Tensor forward(const PackedBatch& batch, Memory memory) const override {
+    check_batch(batch);
+    const Layout layout{batch, batch.offsets.const_data_ptr<int32_t>(), rope_table(batch)};
+    at::Tensor x = batch.embeddings.clone();
+    for (size_t i = 0; i < layers_.size(); ++i) {
+      const Layer& layer = layers_[i];
+      x.add_(layer.attention(layer.attention_norm(x), layout, static_cast<int64_t>(i), memory.kv));
+      x.add_(layer.mlp(layer.mlp_norm(x)));
+    }
+    return norm_(x);
+  }
+
+  at::Tensor logits(const at::Tensor& hidden) const override {
+    return head_(hidden).to(at::kFloat);
+  }
+
+ private:
+  Decoder(const WeightScope& root, const Json& config, const LayerPlan& plan,
+          const DecoderTraits& traits)
+      : sizes_(read_sizes(config)),
+        rope_(read_rope(root, config, sizes_.shape.head_size)),
+        embedding_(root / "model" / "embed_tokens", sizes_.shape.vocabulary, sizes_.shape.width),
+        norm_(root / "model" / "norm", sizes_.shape.width, sizes_.eps),
+        head_(read_head(root, config, embedding_, sizes_.shape)) {
+    const WeightScope layers = root / "model" / "layers";
+    for (int64_t i = 0; i < sizes_.shape.layers; ++i) {
+      layers_.emplace_back(layers / i, sizes_, traits.qk_norm,
+                           window_for(plan, traits, i, sizes_.shape.layers));
+    }
+  }
+
+  void check_batch(const PackedBatch& batch) const {
+    const int64_t n = batch.embeddings.defined() ? batch.embeddings.size(0) : 0;
+    const auto count = static_cast<int64_t>(batch.sequences.size());
+    check_shape(batch.embeddings, "batch.embeddings", {-1, sizes_.shape.width});
+    check_shape(batch.positions, "batch.positions", {n});
+    check_shape(batch.offsets, "batch.offsets", {count + 1});
+    check_dtype(batch.offsets, "batch.offsets", at::kInt);
+    check(static_cast<int64_t>(batch.planned_lengths.size()) == count, ErrorCode::kInvalidArgument,
+          "batch.planned_lengths: expected one for each sequence");
+  }
+
+  RopeTable rope_table(const PackedBatch& batch) const {
+    if (!rope_.depends_on_length()) return rope_.table(batch.positions, 0);
+    std::vector<at::Tensor> cos;
+    std::vector<at::Tensor> sin;
+    const int32_t* offsets = batch.offsets.const_data_ptr<int32_t>();
+    for (size_t s = 0; s < batch.sequences.size(); ++s) {
+      const RopeTable part = rope_.table(batch.positions.slice(0, offsets[s], offsets[s + 1]),
+                                         batch.planned_lengths[s]);
+      cos.push_back(part.cos);
+      sin.push_back(part.sin);
+    }
+    return {at::cat(cos), at::cat(sin)};
+  }
+
+  Sizes sizes_;
+  Rope rope_;
+  Embedding embedding_;
+  RmsNorm norm_;
+  Linear head_;
+  std::vector<Layer> layers_;
+};
+
+}  // namespace
+
+std::unique_ptr<CausalLm> make_decoder(const Checkpoint& checkpoint, const LayerPlan& plan,
+                                       const DecoderTraits& traits) {
+  return std::make_unique<Decoder>(checkpoint, plan, traits);
+}
+
+std::vector<int64_t> declared_windows(const Json& config, int64_t window, int64_t first) {
+  check(window >= 0, ErrorCode::kInvalidArgument,
+        "sliding_window: expected 0 or more, got " + std::to_string(window));
+  const int64_t layers = size_of(config, "num_hidden_layers");
+  std::vector<int64_t> windows(static_cast<size_t>(layers), 0);
+  const Json* types = config.find("layer_types");
+  const bool listed = types != nullptr && !types->is_null();
+  if (listed) {
+    check(static_cast<int64_t>(types->as_array().size()) == layers, ErrorCode::kInvalidArgument,
+          "layer_types: expected " + std::to_string(layers) + " entries, got " +
+              std::to_string(types->as_array().size()));
+  }
+  for (int64_t i = 0; i < layers; ++i) {
+    const auto at = static_cast<size_t>(i);
+    if (!listed) {
+      windows[at] = i >= first ? window : 0;
+      continue;
+    }
+    const std::string& type = types->as_array()[at].as_string();
+    check(type == "full_attention" || (type == "sliding_attention" && window > 0),
+          ErrorCode::kInvalidArgument, "layer_types: '" + type + "' does not fit this checkpoint");
+    windows[at] = type == "full_attention" ? 0 : window;
+  }
+  return windows;
+}
+
+std::vector<int64_t> qwen_windows(const Json& config) {
+  const bool used = config.get("use_sliding_window", false);
+  const int64_t window = used ? config.get("sliding_window", 0) : 0;
+  return declared_windows(config, window, config.get("max_window_layers", 28));
+}
+
+}  // namespace lv::llm

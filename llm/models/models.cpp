@@ -1,0 +1,24 @@
+#include "llm/models/models.h"
+
+namespace lv::llm {
+
+const Registry<CausalLm, const Checkpoint&, const LayerPlan&>& models() {
+  static const Registry<CausalLm, const Checkpoint&, const LayerPlan&> all{
+      "language model architecture",
+      {
+          {"LlamaForCausalLM", make_llama},
+          {"MistralForCausalLM", make_mistral},
+          {"Qwen2ForCausalLM", make_qwen2},
+          {"Qwen3ForCausalLM", make_qwen3},
+      }};
+  return all;
+}
+
+std::unique_ptr<CausalLm> make_model(const Checkpoint& checkpoint, const LayerPlan& plan) {
+  auto model = models().make(checkpoint.architecture(), checkpoint, plan);
+  // A tied output layer may be stored a second time; old files keep the RoPE frequencies.
+  checkpoint.finish({"lm_head.weight", "rotary_emb.inv_freq"});
+  return model;
+}
+
+}  // namespace lv::llm

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <vector>
+
+#include "llm/models/causal_lm.h"
+
+namespace lv::llm {
+
+/// The tokens that one sequence adds in a step.
+struct SequenceStep {
+  SequenceId sequence{};
+  at::Tensor embeddings;       // [n, D]
+  int64_t first_position = 0;  // of embeddings[0]; the others follow
+  int64_t planned_length = 0;
+};
+
+/// The steps one after another. At least one.
+PackedBatch pack(const std::vector<SequenceStep>& steps);
+
+}  // namespace lv::llm
