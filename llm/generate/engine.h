@@ -1,0 +1,59 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "llm/models/causal_lm.h"
+#include "pipeline/types/prompt.h"
+
+namespace lv::llm {
+
+/// A prompt as the engine reads it.
+struct EngineRequest {
+  at::Tensor embeddings;            // [n, D], at least one row
+  std::vector<int64_t> prompt_ids;  // the text among them, for the repetition penalty
+  GenerationOptions options;        // stop words are not looked at here
+  std::vector<int64_t> stop_ids;    // tokens that end the answer and are not part of it
+  int64_t context_tokens = 0;       // prompt and answer together
+};
+
+struct EngineLimits {
+  int64_t max_sequences = 16;          // read at the same time; the others wait in order
+  int64_t max_total_tokens = 1 << 17;  // that all of them may grow to; one alone always runs
+  int64_t step_tokens = 128;           // of prompts read in one step: bounds how long a step takes
+};
+
+/// The tokens of one answer as they come. Destroying it cancels the answer before the engine's next
+/// step. Not thread-safe.
+class TokenStream {
+ public:
+  virtual ~TokenStream() = default;
+  /// Blocks until there is a token; nullopt is the end. Rethrows what went wrong.
+  virtual std::optional<int64_t> next() = 0;
+  /// Why it ended; kNone before that.
+  virtual FinishReason finish() const = 0;
+};
+
+/// Reads and continues many sequences at a time, one packed step after another, on a thread of its
+/// own: a token for each sequence that has read its prompt, and a piece of the prompts of others.
+/// It does not wait for readers, so that one that stops reading holds up nobody.
+/// Thread-safe. Streams must not outlive it.
+class Engine {
+ public:
+  explicit Engine(std::shared_ptr<const CausalLm> model, EngineLimits limits = {});
+  ~Engine();
+
+  /// Throws kInvalidArgument on an empty prompt, kOutOfRange on one that leaves no room for a
+  /// token.
+  std::unique_ptr<TokenStream> start(EngineRequest request);
+
+ private:
+  class Loop;
+  std::unique_ptr<Loop> loop_;
+};
+
+}  // namespace lv::llm
