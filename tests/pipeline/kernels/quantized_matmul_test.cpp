@@ -1,0 +1,80 @@
+#include "pipeline/kernels/quantized_matmul.h"
+
+#include <ATen/ATen.h>
+
+#include <catch2/catch.hpp>
+
+#include "tests/support/close_to.h"
+#include "tests/support/is_error.h"
+
+namespace lv {
+namespace {
+
+/// Random blocks; bytes below 0x40 keep the float16 scales below 2.
+QuantizedMatrix random_matrix(BlockFormat format, int64_t rows, int64_t blocks_per_row) {
+  const BlockLayout layout = layout_of(format);
+  return {format, rows, blocks_per_row * layout.weights,
+          at::randint(0, 0x40, {rows, blocks_per_row * layout.bytes}, at::kByte)};
+}
+
+}  // namespace
+
+TEST_CASE("quantized_matmul equals the product with the dense matrix") {
+  const auto format = GENERATE(BlockFormat::kQ4_0, BlockFormat::kQ4_1, BlockFormat::kQ8_0,
+                               BlockFormat::kQ4_K, BlockFormat::kQ6_K);
+  const auto n = GENERATE(1, 2, 3, 5, 8, 9, 16, 17, 33);
+  const auto rows = GENERATE(1, 63, 130);
+  CAPTURE(name_of(format), n, rows);
+  const QuantizedMatrix matrix = random_matrix(format, rows, 3);
+  const at::Tensor x = at::randn({n, matrix.columns});
+  const at::Tensor expected = at::mm(x.to(at::kDouble), dequantize(matrix).t().to(at::kDouble));
+  const double largest = expected.abs().max().item<double>();
+  // Floats are summed in another order.
+  CHECK_THAT(quantized_matmul(x, matrix), CloseTo(expected, 0, 1e-5 * largest));
+}
+
+TEST_CASE("quantized_matmul reads rows of x that are not contiguous") {
+  const QuantizedMatrix matrix = random_matrix(BlockFormat::kQ8_0, 8, 2);
+  const at::Tensor x = at::randn({64, 4}).t();
+  CHECK_THAT(quantized_matmul(x, matrix), CloseTo(quantized_matmul(x.contiguous(), matrix), 0, 0));
+}
+
+TEST_CASE("quantized_matmul of nothing is nothing") {
+  const QuantizedMatrix matrix = random_matrix(BlockFormat::kQ4_1, 5, 2);
+  CHECK(quantized_matmul(at::empty({0, 64}), matrix).sizes() == at::IntArrayRef{0, 5});
+  const QuantizedMatrix no_rows = random_matrix(BlockFormat::kQ4_1, 0, 2);
+  CHECK(quantized_matmul(at::empty({3, 64}), no_rows).sizes() == at::IntArrayRef{3, 0});
+  const QuantizedMatrix no_columns = random_matrix(BlockFormat::kQ4_1, 5, 0);
+  CHECK_THAT(quantized_matmul(at::empty({3, 0}), no_columns), CloseTo(at::zeros({3, 5}), 0, 0));
+}
+
+TEST_CASE("dequantize_rows takes rows in any order and twice") {
+  const QuantizedMatrix matrix = random_matrix(BlockFormat::kQ4_K, 6, 1);
+  const at::Tensor rows = at::tensor({5, 0, 5}, at::kLong);
+  CHECK_THAT(dequantize_rows(matrix, rows),
+             CloseTo(dequantize(matrix).index_select(0, rows), 0, 0));
+  CHECK(dequantize_rows(matrix, at::empty({0}, at::kLong)).sizes() == at::IntArrayRef{0, 256});
+}
+
+TEST_CASE("dequantize_rows refuses rows outside the matrix") {
+  const QuantizedMatrix matrix = random_matrix(BlockFormat::kQ8_0, 6, 1);
+  const auto wrong = GENERATE(-1, 6, 1000);
+  CHECK_THROWS_MATCHES(dequantize_rows(matrix, at::tensor({0, wrong}, at::kLong)), Error,
+                       IsError(ErrorCode::kInvalidArgument, "expected 0 to 5"));
+}
+
+TEST_CASE("quantized_matmul refuses what does not fit") {
+  QuantizedMatrix matrix = random_matrix(BlockFormat::kQ8_0, 6, 2);
+  CHECK_THROWS_MATCHES(quantized_matmul(at::zeros({1, 32}), matrix), Error,
+                       IsError(ErrorCode::kInvalidArgument, "x: expected [*, 64], got [1, 32]"));
+  CHECK_THROWS_MATCHES(quantized_matmul(at::zeros({1, 64}, at::kHalf), matrix), Error,
+                       IsError(ErrorCode::kInvalidArgument, "x: expected Float"));
+  matrix.columns = 33;
+  CHECK_THROWS_MATCHES(dequantize(matrix), Error,
+                       IsError(ErrorCode::kInvalidArgument, "a multiple of 32, got 33"));
+  matrix.columns = 96;
+  CHECK_THROWS_MATCHES(dequantize(matrix), Error,
+                       IsError(ErrorCode::kInvalidArgument, "expected [6, 102], got [6, 68]"));
+}
+
+}  // namespace lv
