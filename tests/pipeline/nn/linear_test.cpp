@@ -1,0 +1,112 @@
+#include "pipeline/nn/linear.h"
+
+#include <ATen/ATen.h>
+
+#include <catch2/catch.hpp>
+
+#include "pipeline/kernels/quantized_matmul.h"
+#include "pipeline/nn/norm.h"
+#include "tests/support/close_to.h"
+#include "tests/support/is_error.h"
+
+namespace lv {
+namespace {
+
+WeightScope tiny_layer() {
+  return open_checkpoint(data("tests/data/weights/tiny_llama.gguf")).root() / "model" / "layers" /
+         0;
+}
+
+}  // namespace
+
+TEST_CASE("a linear layer multiplies and adds its bias") {
+  const Linear dense(at::tensor({1.F, 2.F, 3.F, 4.F}).view({2, 2}), at::tensor({10.F, 20.F}));
+  CHECK_THAT(dense(at::tensor({1.F, -1.F})), CloseTo(at::tensor({9.F, 19.F}), 0, 0));
+  const Linear bare(at::tensor({1.F, 2.F, 3.F, 4.F}).view({2, 2}), at::Tensor());
+  CHECK_THAT(bare(at::tensor({1.F, -1.F}).view({1, 1, 2})),
+             CloseTo(at::tensor({-1.F, -1.F}).view({1, 1, 2}), 0, 0));
+}
+
+TEST_CASE("a quantised linear layer equals the dense one") {
+  const WeightScope q = tiny_layer() / "self_attn" / "q_proj";
+  const Linear quantized(q, 256, 8);
+  REQUIRE(std::holds_alternative<QuantizedMatrix>(quantized.weight()));
+  const Linear dense(q.get("weight", {8, 256}), q.get("bias", {8}));
+  const at::Tensor x = lcg_tensor(3, {2, 5, 256});
+  // Sums of 256 floats in another order.
+  CHECK_THAT(quantized(x), CloseTo(dense(x), 1e-5, 1e-5));
+  CHECK(quantized(x.to(at::kBFloat16)).scalar_type() == at::kBFloat16);
+  CHECK(quantized(at::empty({0, 256})).sizes() == at::IntArrayRef{0, 8});
+}
+
+TEST_CASE("a quantised linear layer refuses rows of another width") {
+  const Linear layer(tiny_layer() / "mlp" / "gate_proj", 256, 32);
+  CHECK_THROWS_MATCHES(layer(at::zeros({2, 255})), Error,
+                       IsError(ErrorCode::kInvalidArgument, "rows of 256, got [2, 255]"));
+}
+
+TEST_CASE("an embedding takes rows of a dense or a quantised table") {
+  const WeightScope root = open_checkpoint(data("tests/data/weights/tiny_llama.gguf")).root();
+  const Embedding quantized(root / "model" / "embed_tokens", 16, 256);
+  const at::Tensor table = (root / "model" / "embed_tokens").get("weight", {16, 256});
+  const at::Tensor ids = at::tensor({15, 0, 3, 3}, at::kLong);
+  CHECK_THAT(quantized(ids), CloseTo(table.index_select(0, ids), 0, 0));
+  CHECK(quantized(at::empty({0}, at::kLong)).sizes() == at::IntArrayRef{0, 256});
+  const Embedding dense(open_checkpoint(data("tests/data/weights/sharded")).root(at::kHalf) / "a",
+                        2, 3);
+  CHECK_THAT(dense(at::tensor({1}, at::kLong)),
+             CloseTo(at::tensor({3.F, 4.F, 5.F}).view({1, 3}), 0, 0));
+}
+
+TEST_CASE("an embedding refuses ids outside its table") {
+  const Embedding table(open_checkpoint(data("tests/data/weights/sharded")).root() / "a", 2, 3);
+  const auto wrong = GENERATE(-1, 2);
+  CHECK_THROWS_MATCHES(
+      table(at::tensor({0, wrong}, at::kLong)), Error,
+      IsError(ErrorCode::kInvalidArgument, "ids: expected 0 to 1, got " + std::to_string(wrong)));
+  CHECK_THROWS_MATCHES(table(at::zeros({1})), Error,
+                       IsError(ErrorCode::kInvalidArgument, "ids: expected Long"));
+}
+
+TEST_CASE("rms norm divides by the root of the mean square") {
+  const WeightScope layer = tiny_layer();
+  const RmsNorm norm(layer / "input_layernorm", 256, 1e-5);
+  const at::Tensor weight = (layer / "input_layernorm").get("weight", {256});
+  const at::Tensor x = 3 * lcg_tensor(9, {4, 256});
+  const at::Tensor wide = x.to(at::kDouble);
+  const at::Tensor expected =
+      wide / (wide.square().mean(-1, true) + 1e-5).sqrt() * weight.to(at::kDouble);
+  CHECK_THAT(norm(x), CloseTo(expected, 1e-5, 1e-6));
+  CHECK_THAT(norm(at::zeros({1, 256})), CloseTo(at::zeros({1, 256}), 0, 0));
+}
+
+TEST_CASE("rms norm computes in float32 and hands back the type it got") {
+  const RmsNorm norm(open_checkpoint(data("tests/data/weights/tiny_llama.gguf")).root(at::kHalf) /
+                         "model" / "norm",
+                     256, 1e-5);
+  // The squares overflow float16.
+  const at::Tensor y = norm(at::full({1, 256}, 1000, at::kHalf));
+  CHECK(y.scalar_type() == at::kHalf);
+  CHECK(at::isfinite(y).all().item<bool>());
+}
+
+TEST_CASE("layer norm reads weight and bias") {
+  class OneNorm : public TensorStore {
+   public:
+    std::vector<std::string> names() const override { return {"n.weight", "n.bias"}; }
+    bool contains(std::string_view name) const override {
+      return name == "n.weight" || name == "n.bias";
+    }
+    StoredTensor get(std::string_view name) const override {
+      return name == "n.weight" ? at::tensor({2.F, 1.F}) : at::tensor({0.F, 5.F});
+    }
+    std::vector<int64_t> shape(std::string_view) const override { return {2}; }
+  };
+  const Checkpoint checkpoint("one", Json(), std::make_shared<OneNorm>());
+  const LayerNorm norm(checkpoint.root() / "n", 2, 0);
+  CHECK_THAT(norm(at::tensor({1.F, 3.F}).view({1, 2})),
+             CloseTo(at::tensor({-2.F, 6.F}).view({1, 2})));
+  CHECK_NOTHROW(checkpoint.finish());
+}
+
+}  // namespace lv
