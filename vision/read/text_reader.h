@@ -26,8 +26,8 @@ struct ScreenText {
   std::array<float, 4> box{};
 };
 
-/// Reads a film as its frames pass by: only where the picture holds still, and the same text over consecutive frames
-/// once. Not thread-safe.
+/// Reads a film as its frames pass by: only where the picture holds still, and the same text over
+/// consecutive frames once. Not thread-safe.
 class StillReading {
  public:
   virtual ~StillReading() = default;
