@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "audio/encoders/token_table.h"
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
 #include "pipeline/nn/linear.h"
@@ -165,7 +166,7 @@ struct Whisper::Layers {
   at::Tensor source_positions;
   std::vector<EncoderLayer> encoder;
   LayerNorm encoder_norm;
-  at::Tensor embedding;  // [V, D], also the output layer
+  TokenTable embedding;  // also the output layer
   at::Tensor target_positions;
   std::vector<DecoderLayer> decoder;
   LayerNorm decoder_norm;
@@ -227,8 +228,7 @@ at::Tensor Whisper::decode(const at::Tensor& ids, WhisperMemory& memory) const {
   }
   const Layers& all = *layers_;
   const int64_t heads = shape_.decoder_heads;
-  at::Tensor x = all.embedding.index_select(0, ids.reshape({-1}).to(all.embedding.device()))
-                     .view({ids.size(0), count, shape_.width}) +
+  at::Tensor x = all.embedding.rows(ids.reshape({-1})).view({ids.size(0), count, shape_.width}) +
                  all.target_positions.slice(0, past, end);
 
   // A token sees itself and what came before: nothing to hide from a single one.
@@ -253,7 +253,7 @@ at::Tensor Whisper::decode(const at::Tensor& ids, WhisperMemory& memory) const {
 }
 
 at::Tensor Whisper::logits(const at::Tensor& hidden) const {
-  return at::linear(hidden, layers_->embedding);
+  return layers_->embedding.logits(hidden);
 }
 
 }  // namespace lv::audio
