@@ -230,6 +230,32 @@ void check_request(const at::Tensor& picture, const PixelBox& box, int64_t heigh
   check(inside, ErrorCode::kInvalidArgument, "resample: expected a box inside the picture");
 }
 
+/// The picture, or a copy where the pixels of a row do not lie side by side.
+at::Tensor with_dense_pixels(const at::Tensor& picture) {
+  const bool dense = picture.stride(2) == 1 && picture.stride(1) == picture.size(2);
+  return dense ? picture : picture.contiguous();
+}
+
+at::Tensor resized_columns(const at::Tensor& x, const AxisTaps& taps, int64_t width) {
+  const int64_t rows = x.size(0), channels = x.size(2);
+  at::Tensor out = at::empty({rows, width, channels}, at::kByte);
+  const Job job{x.const_data_ptr<uint8_t>(), x.stride(0), out.data_ptr<uint8_t>(), width * channels,
+                taps};
+  at::parallel_for(0, rows, 8 * kBlockRows, [&](int64_t begin, int64_t end) {
+    run_horizontal(job, begin, end, x.size(1), channels);
+  });
+  return out;
+}
+
+at::Tensor resized_rows(const at::Tensor& x, const AxisTaps& taps, int64_t height) {
+  const int64_t row_bytes = x.size(1) * x.size(2);
+  at::Tensor out = at::empty({height, x.size(1), x.size(2)}, at::kByte);
+  const Job job{x.const_data_ptr<uint8_t>(), x.stride(0), out.data_ptr<uint8_t>(), row_bytes, taps};
+  at::parallel_for(0, height, 16,
+                   [&](int64_t begin, int64_t end) { run_vertical(job, begin, end, row_bytes); });
+  return out;
+}
+
 }  // namespace
 
 Filter filter_from_pillow(int64_t number) {
@@ -264,35 +290,26 @@ at::Tensor resample(const at::Tensor& picture, const PixelBox& box, int64_t heig
   check_request(picture, box, height, width);
   const Kernel kernel = kernel_of(filter);
   const int64_t in_height = picture.size(0), in_width = picture.size(1);
-  const int64_t channels = picture.size(2);
-  const bool rows_are_dense = picture.stride(2) == 1 && picture.stride(1) == channels;
-  at::Tensor source = rows_are_dense ? picture : picture.contiguous();
+  const bool narrows = width != in_width || box.x0 != 0 || box.x1 != static_cast<double>(in_width);
+  const bool lowers =
+      height != in_height || box.y0 != 0 || box.y1 != static_cast<double>(in_height);
+  const AxisTaps across = taps_of(in_width, box.x0, box.x1, width, kernel);
   AxisTaps down = taps_of(in_height, box.y0, box.y1, height, kernel);
-  if (width != in_width || box.x0 != 0 || box.x1 != static_cast<double>(in_width)) {
-    // Only the rows that the vertical pass will read.
-    const int64_t first = down.first.front();
-    const int64_t rows = down.first.back() + down.count.back() - first;
-    const AxisTaps across = taps_of(in_width, box.x0, box.x1, width, kernel);
-    const at::Tensor part = source.narrow(0, first, rows);
-    at::Tensor narrowed = at::empty({rows, width, channels}, at::kByte);
-    const Job job{part.const_data_ptr<uint8_t>(), part.stride(0), narrowed.data_ptr<uint8_t>(),
-                  width * channels, across};
-    at::parallel_for(0, rows, 8 * kBlockRows, [&](int64_t begin, int64_t end) {
-      run_horizontal(job, begin, end, in_width, channels);
-    });
-    for (int32_t& from : down.first) from -= static_cast<int32_t>(first);
-    source = narrowed;
+  at::Tensor x = with_dense_pixels(picture);
+  if (!narrows && !lowers) return x.clone(at::MemoryFormat::Contiguous);
+  // Pillow's choice: the height first where it shrinks by more than twice what the width does.
+  if (height < in_height && 2 * (in_width - width) < in_height - height) {
+    if (lowers) x = resized_rows(x, down, height);
+    return narrows ? resized_columns(x, across, width) : x;
   }
-  if (height == in_height && box.y0 == 0 && box.y1 == static_cast<double>(in_height)) {
-    return source.is_same(picture) ? picture.clone(at::MemoryFormat::Contiguous) : source;
+  if (narrows && lowers) {
+    // Only the rows that will be read.
+    const int32_t first = down.first.front();
+    x = x.slice(0, first, down.first.back() + down.count.back());
+    for (int32_t& from : down.first) from -= first;
   }
-  at::Tensor out = at::empty({height, width, channels}, at::kByte);
-  const Job job{source.const_data_ptr<uint8_t>(), source.stride(0), out.data_ptr<uint8_t>(),
-                width * channels, down};
-  at::parallel_for(0, height, 16, [&](int64_t begin, int64_t end) {
-    run_vertical(job, begin, end, width * channels);
-  });
-  return out;
+  if (narrows) x = resized_columns(x, across, width);
+  return lowers ? resized_rows(x, down, height) : x;
 }
 
 }  // namespace lv::vision

@@ -20,9 +20,10 @@ struct PixelBox {
 /// Scales a picture as Pillow's Image.resize does, equal to it bit for bit.
 ///
 /// [H, W, C] uint8 -> [height, width, C], C from 1 to 4; rows may be strided, so a crop needs no
-/// copy. Shrinking widens the filter, so nothing aliases. The width first, rounded to 8 bits, then
-/// the height; an axis whose size stays is left alone. Pillow up to 12 is meant: 13 takes the
-/// height first for some sizes, which moves single pixels by one level.
+/// copy. Shrinking widens the filter, so nothing aliases. One axis after the other, rounded to 8
+/// bits between them; an axis whose size stays is left alone. The order is that of Pillow 13: the
+/// height first where it shrinks by more than twice the pixels that the width loses, else the
+/// width. Pillow up to 12 always takes the width first; single pixels then differ by a few levels.
 at::Tensor resample(const at::Tensor& picture, int64_t height, int64_t width, Filter filter);
 
 /// The same for a part of the picture. The filter reads beyond the part's edges, as Pillow's does

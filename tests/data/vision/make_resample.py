@@ -1,7 +1,7 @@
 """Writes resample.json: hashes of what Pillow's Image.resize makes of random pictures.
 
-Run with Pillow 12.0.0 and numpy: make_resample.py. Pillow 13 runs the passes in the other order for
-some sizes, which moves single pixels by one level. Pictures are bytes of the generator
+Run with Pillow 13.0.0 and numpy: make_resample.py. Earlier versions take the axes in the other order
+for some sizes. Pictures are bytes of the generator
 state = (1664525 * state + 1013904223) mod 2^32, byte = state >> 24, rows first. The hash is
 FNV-1a of 64 bits over the result's bytes.
 """
@@ -35,7 +35,8 @@ SIZES = [
     (3, 9, 257, 9, 100), (3, 64, 64, 64, 64),
 ]
 BOXES = [(3, 60, 80, 20, 30, (4, 3, 71, 55)), (3, 60, 80, 33, 47, (0.5, 2.25, 79.75, 60)),
-         (3, 31, 45, 31, 45, (1, 0, 44, 31)), (3, 50, 50, 50, 20, (10, 0, 30, 50))]
+         (3, 31, 45, 31, 45, (1, 0, 44, 31)),
+         (3, 60, 80, 30, 60, (10, 0, 75, 60)), (3, 60, 80, 30, 70, (0, 20, 80, 60)), (3, 50, 50, 50, 20, (10, 0, 30, 50))]
 
 
 def main():
