@@ -62,7 +62,7 @@ void SoundReader::jump_to_start() {
   const double ticks = (start - kPrerollSeconds) * base.den / base.num;
   if (std::abs(ticks) > 9e18) return;
   const std::optional<int64_t> landed = reader_->seek(static_cast<int64_t>(ticks));
-  if (!landed || reader_->seconds(*landed) > start) reader_->seek(INT64_MIN);
+  if (!landed || reader_->seconds(*landed) > start) reader_->restart();
 }
 
 double SoundReader::start_of_stream() const {

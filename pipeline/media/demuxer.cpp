@@ -1,8 +1,11 @@
 #include "pipeline/media/demuxer.h"
 
-#include <cstring>
+#include <algorithm>
+#include <string_view>
+#include <vector>
 
 #include "pipeline/base/error.h"
+#include "pipeline/media/packet_decoder.h"
 
 namespace lv {
 namespace {
@@ -13,6 +16,9 @@ constexpr char kFormats[] =
     "mov,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,live_flv,ogg,asf,rm,mxf,nut,dv,wtv,ivf,obu,"
     "av1,h264,hevc,m4v,vc1,mjpeg,yuv4mpegpipe,gif,apng,"
     "wav,w64,mp3,aac,flac,ac3,eac3,dts,truehd,aiff,amr,amrnb,amrwb,au,caf,ape,wv,tta,tak";
+
+// Those whose seeks use an index or search the times of the packets themselves.
+constexpr std::string_view kExactSeekers[] = {"mov", "matroska", "avi", "mpegts", "mpeg"};
 
 constexpr int kIoBufferBytes = 64 << 10;
 constexpr int kMostStreams = 64;
@@ -45,8 +51,18 @@ class ProbeOptions {
 }  // namespace
 
 Demuxer::Demuxer(const MediaInput& input, const MediaLimits& limits, Warnings& warnings)
-    : input_(input), warnings_(warnings) {
+    : input_(input), limits_(limits), warnings_(warnings) {
   capture_ffmpeg_log();
+  open();
+}
+
+void Demuxer::reopen() {
+  format_.reset();
+  open();
+}
+
+void Demuxer::open() {
+  offset_ = 0;
   auto* buffer = static_cast<unsigned char*>(av_malloc(kIoBufferBytes));
   check(buffer != nullptr, ErrorCode::kResourceExhausted, "FFmpeg input: no memory");
   io_.reset(avio_alloc_context(buffer, kIoBufferBytes, 0, this, read_bytes, nullptr, seek_bytes));
@@ -54,10 +70,6 @@ Demuxer::Demuxer(const MediaInput& input, const MediaLimits& limits, Warnings& w
     av_free(buffer);
     throw Error(ErrorCode::kResourceExhausted, "FFmpeg input: no memory");
   }
-  open(limits);
-}
-
-void Demuxer::open(const MediaLimits& limits) {
   AVFormatContext* format = avformat_alloc_context();
   check(format != nullptr, ErrorCode::kResourceExhausted, "FFmpeg demuxer: no memory");
   format->pb = io_.get();
@@ -77,7 +89,7 @@ void Demuxer::open(const MediaLimits& limits) {
                     (why.empty() ? av_text(opened) : why) + ")");
   }
   format_.reset(format);
-  ProbeOptions options(format_->nb_streams, limits.max_picture_pixels);
+  ProbeOptions options(format_->nb_streams, padded_pixels(limits_.max_picture_pixels));
   const int probed = avformat_find_stream_info(format_.get(), options.data());
   check_cancelled();
   if (probed < 0) warnings_.add("its streams are not fully described: " + av_text(probed));
@@ -149,10 +161,9 @@ std::optional<double> Demuxer::duration_seconds() const {
   return static_cast<double>(format_->duration) / AV_TIME_BASE;
 }
 
-void Demuxer::select(int index, bool key_pictures_only) {
+void Demuxer::select(int index) {
   for (int i = 0; i < stream_count(); ++i) {
-    const AVDiscard wanted = key_pictures_only ? AVDISCARD_NONKEY : AVDISCARD_DEFAULT;
-    format_->streams[i]->discard = i == index ? wanted : AVDISCARD_ALL;
+    format_->streams[i]->discard = i == index ? AVDISCARD_DEFAULT : AVDISCARD_ALL;
   }
 }
 
@@ -174,8 +185,17 @@ bool Demuxer::read(AVPacket& packet) {
   return false;
 }
 
+bool Demuxer::duration_is_exact() const {
+  if (format_->duration_estimation_method != AVFMT_DURATION_FROM_STREAM) return false;
+  // Some writers of Matroska count from zero, some from the first picture.
+  const bool from_zero = format_->start_time == AV_NOPTS_VALUE || format_->start_time == 0;
+  return from_zero || format_name().find("matroska") == std::string::npos;
+}
+
 bool Demuxer::seeks_exactly() const {
-  return (format_->iformat->flags & (AVFMT_NOTIMESTAMPS | AVFMT_GENERIC_INDEX)) == 0;
+  const std::string name = format_name();
+  return std::any_of(std::begin(kExactSeekers), std::end(kExactSeekers),
+                     [&](std::string_view one) { return name.starts_with(one); });
 }
 
 bool Demuxer::seek(int index, int64_t ticks) {

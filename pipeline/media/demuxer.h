@@ -27,23 +27,28 @@ class Demuxer {
   std::optional<int> best_stream(AVMediaType type) const;
   int stream_count() const { return static_cast<int>(format_->nb_streams); }
   const AVStream& stream(int index) const { return *format_->streams[index]; }
-  /// The container's own length, if it says and does not only guess from the bit rate.
+  /// The container's own length, if it says and FFmpeg does not only guess from the bit rate.
   std::optional<double> duration_seconds() const;
+  /// Whether that length, added to the start, is when the pictures end.
+  bool duration_is_exact() const;
   std::string format_name() const { return format_->iformat->name; }
   /// Whether a stream is the cover picture of a sound file.
   bool is_cover(int index) const;
   /// How the pictures of a stream are turned when they are shown.
   Orientation orientation(int index) const;
 
-  /// From now on read() returns packets of this stream only; of key pictures only, if it can.
-  void select(int index, bool key_pictures_only = false);
+  /// From now on read() returns packets of this stream only.
+  void select(int index);
   /// The next packet; false at the end, or where the rest cannot be read (a warning says so).
   bool read(AVPacket& packet);
+
+  /// Starts over at the first packet, whatever happened before. All streams are selected.
+  void reopen();
 
   /// Whether times after a seek are those that reading through would give.
   bool seeks_exactly() const;
   /// Goes to a key packet at or before `ticks`, by the container's own idea of order. False: the
-  /// position is as before, or unknown; a seek to the start tells.
+  /// position is unknown, and only reopen() helps.
   bool seek(int index, int64_t ticks);
   /// The last key packet at or before `ticks` that the container's index names; nullopt where the
   /// index does not reach so far.
@@ -55,9 +60,10 @@ class Demuxer {
   static int read_bytes(void* self, uint8_t* into, int count);
   static int64_t seek_bytes(void* self, int64_t offset, int whence);
   static int interrupted(void* self);
-  void open(const MediaLimits& limits);
+  void open();
 
   const MediaInput& input_;
+  const MediaLimits limits_;
   Warnings& warnings_;
   int64_t offset_ = 0;
   UniqueAVIOContext io_;  // outlives format_, which reads through it

@@ -17,7 +17,9 @@ struct Extent {
   std::optional<double> end_seconds;  // when its last packet ends
 };
 
-/// Measures a stream with a demuxer of its own.
-Extent measure(const MediaInput& input, const MediaLimits& limits, int stream);
+/// Measures a stream with a demuxer of its own; only its packets from about `from_seconds` on where
+/// the container can be entered there.
+Extent measure(const MediaInput& input, const MediaLimits& limits, int stream,
+               double from_seconds = 0);
 
 }  // namespace lv

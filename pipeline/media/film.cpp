@@ -46,7 +46,7 @@ std::optional<double> Film::end_seconds() const {
   const AVStream& stream = reader_.stream();
   const double start = start_seconds().value_or(0);
   const std::optional<double> whole = demuxer_.duration_seconds();
-  if (!whole) return std::nullopt;
+  if (!whole || !demuxer_.duration_is_exact()) return std::nullopt;
   if (stream.duration != AV_NOPTS_VALUE && stream.duration > 0) {
     return start + reader_.seconds(stream.duration);
   }
@@ -110,11 +110,10 @@ std::optional<Picture> Film::next_from(double from, double until) {
 
 std::optional<Picture> Film::next_key(double from, double until) {
   const int64_t first = ceil_ticks(from), end = ceil_ticks(until);
-  demuxer_.select(stream_, true);
   if (handed_out_ == INT64_MIN && seek_pays(first)) {
     ++seeks_;
     const std::optional<int64_t> landed = reader_.seek(first);
-    if (!landed || *landed > first) reader_.seek(INT64_MIN);
+    if (!landed || *landed > first) reader_.restart();
   }
   const int64_t after = handed_out_ == INT64_MIN ? first : std::max(first, handed_out_ + 1);
   std::optional<TimedFrame> frame = reader_.next_key(after, end);
@@ -165,6 +164,9 @@ void Film::seek_before(int64_t target) {
     reached_end_ = false;
   }
   seek_failed_ = true;
+  current_.reset();
+  ahead_.reset();
+  reader_.restart();
 }
 
 }  // namespace lv

@@ -94,12 +94,23 @@ bool FrameReader::can_seek() {
   return packets_have_times_ && demuxer_.seeks_exactly();
 }
 
-std::optional<int64_t> FrameReader::seek(int64_t ticks) {
-  if (!demuxer_.seek(stream_, ticks)) return std::nullopt;
+void FrameReader::forget() {
   decoder_.reset();
   finished_ = false;
   packet_waits_ = false;
   after_last_ = AV_NOPTS_VALUE;
+  trusted_from_ = INT64_MIN;
+}
+
+void FrameReader::restart() {
+  forget();
+  demuxer_.reopen();
+  demuxer_.select(stream_);
+}
+
+std::optional<int64_t> FrameReader::seek(int64_t ticks) {
+  forget();
+  if (!demuxer_.seek(stream_, ticks)) return std::nullopt;
   for (int skipped = 0; skipped < kMostPacketsToKey && read_packet(); ++skipped) {
     if ((packet_->flags & AV_PKT_FLAG_KEY) == 0 || packet_->pts == AV_NOPTS_VALUE) continue;
     packet_waits_ = true;

@@ -32,8 +32,12 @@ class FrameReader {
   /// none was read yet.
   bool can_seek();
   /// Goes to a key packet at or before `ticks`; next() then starts at it and leaves out frames that
-  /// depend on earlier ones. nullopt: no such place was found; else its time.
+  /// depend on earlier ones. nullopt: no such place was found, and only restart()
+  /// helps; else its time.
   std::optional<int64_t> seek(int64_t ticks);
+
+  /// Starts over at the first frame.
+  void restart();
 
   const AVStream& stream() const { return demuxer_.stream(stream_); }
   double seconds(int64_t ticks) const { return seconds_of(ticks, stream().time_base); }
@@ -42,6 +46,7 @@ class FrameReader {
   int64_t packets_read() const { return packets_read_; }
 
  private:
+  void forget();
   bool read_packet();
   std::optional<TimedFrame> timed(UniqueAVFrame frame);
 

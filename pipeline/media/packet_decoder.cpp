@@ -27,7 +27,7 @@ PacketDecoder::PacketDecoder(const AVCodecParameters& stream, AVRational time_ba
            warnings.name() + ": describe its stream");
   codec_->opaque = &warnings_;
   codec_->pkt_timebase = time_base;
-  codec_->max_pixels = max_pixels_;
+  codec_->max_pixels = padded_pixels(max_pixels_);
   codec_->max_samples = kMostSamplesAFrame;
   codec_->thread_count = threads;
   av_check(avcodec_open2(codec_.get(), decoder, nullptr),

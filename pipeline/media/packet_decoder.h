@@ -8,8 +8,8 @@ namespace lv {
 
 /// Turns the packets of one stream into frames. Not thread-safe.
 ///
-/// Pictures above limits.max_picture_pixels are refused before memory is taken for them, also
-/// where the size changes on the way. What cannot be decoded is a warning.
+/// Pictures above limits.max_picture_pixels are left out, also where the size changes on the way;
+/// those well above it before memory is taken for them. What cannot be decoded is a warning.
 class PacketDecoder {
  public:
   /// `warnings` outlives the decoder. Throws kUnimplemented if there is no decoder for the stream.
@@ -32,6 +32,9 @@ class PacketDecoder {
   const int64_t max_pixels_;
   UniqueAVCodecContext codec_;
 };
+
+/// The ceiling for FFmpeg's own check, which counts the padding of rows and columns as pixels.
+inline int64_t padded_pixels(int64_t pixels) { return pixels + pixels / 2 + (1 << 20); }
 
 /// How many threads a film of this size is decoded with; more would only hold more pictures.
 int decoder_threads(int64_t picture_pixels);

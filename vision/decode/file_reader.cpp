@@ -14,6 +14,7 @@ namespace lv::vision {
 namespace {
 
 constexpr int64_t kMostBatchBytes = 256LL << 20;  // larger pictures make smaller batches
+constexpr double kTailSeconds = 10;               // read to find a film's end
 constexpr double kEarlyEndSeconds = 1;            // what a header may promise too much
 
 int64_t pixels_of(const Picture& picture) {
@@ -80,7 +81,10 @@ void FileReader::open_film(SeekRule seek_rule) {
 void FileReader::open_range(int stream) {
   TimeRange film{std::max(film_->start_seconds().value_or(0), 0.0), 0};
   std::optional<double> end = film_->end_seconds();
-  if (!end) end = measure(input_, request_.limits, stream).end_seconds;
+  if (!end) {
+    const double guess = film.begin + demuxer_->duration_seconds().value_or(0);
+    end = measure(input_, request_.limits, stream, guess - kTailSeconds).end_seconds;
+  }
   film.end = std::max(end.value_or(0), film.begin + 1e-3);
   if (media_.duration_seconds == 0) media_.duration_seconds = film.end - film.begin;
   range_ = sampled_range(request_.sampling, request_.limits, film, warnings_);
@@ -125,7 +129,9 @@ void FileReader::report_early_end() {
 
 void FileReader::throw_nothing() const {
   const std::string why = warnings_.first();
-  if (film_ && film_->decoded_any()) {
+  const bool asked_for_none = picker_ && picker_->most_pictures() == 0;
+  const bool read_well = film_ && film_->packets_read() > 0 && why.empty();
+  if (asked_for_none || read_well || (film_ && film_->decoded_any())) {
     throw Error(ErrorCode::kOutOfRange,
                 input_.name() + ": no picture lies where the sampling asks for one");
   }
