@@ -1,6 +1,9 @@
 #include <ATen/ATen.h>
 
+#include <atomic>
 #include <catch2/catch.hpp>
+#include <future>
+#include <thread>
 
 #include "pipeline/base/error.h"
 #include "pipeline/stage/sources.h"
@@ -202,6 +205,39 @@ TEST_CASE("destroying a remote source destroys the far one within 200 ms") {
   CHECK(soon([&] { return observed->alive == 0; }, milliseconds(2000)));
   const auto end = steady_clock::time_point(steady_clock::duration(observed->destroyed_at_ns));
   CHECK(end - start < milliseconds(200));
+}
+
+/// Decodes nothing: its one pull ends when the request is cancelled.
+class UntilCancelled : public MapStage<MediaRequest, FrameBatch> {
+ public:
+  FrameBatch map(MediaRequest request) const override {
+    REQUIRE(request.cancelled);
+    ++running;
+    const bool ended = soon([&] { return request.cancelled->load(); }, milliseconds(5000));
+    --running;
+    throw Error(ended ? ErrorCode::kCancelled : ErrorCode::kInternal, "ended");
+  }
+  mutable std::atomic<int> running{0};
+};
+
+TEST_CASE("a cancelled request stops the far stage within one pull") {
+  const auto stage = std::make_shared<UntilCancelled>();
+  Stages waiting = small_stages();
+  waiting.decode_video = stage;
+  const auto server = serve_all(waiting);
+  const Stages stages = over(*server);
+  const auto flag = std::make_shared<std::atomic<bool>>(false);
+  MediaRequest request = file_of("x");
+  request.cancelled = flag;
+  auto source = stages.decode_video->start(source_of_one(request));
+  auto code =
+      std::async(std::launch::async, [&] { return error_of([&] { source->next(); }).code(); });
+  REQUIRE(soon([&] { return stage->running == 1; }, milliseconds(2000)));
+  const auto start = steady_clock::now();
+  *flag = true;
+  CHECK(code.get() == ErrorCode::kCancelled);
+  CHECK(soon([&] { return stage->running == 0; }, milliseconds(2000)));
+  CHECK(steady_clock::now() - start < milliseconds(200));
 }
 
 TEST_CASE("a call that takes too long fails at its deadline and stops the far stage") {
