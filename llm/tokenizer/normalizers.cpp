@@ -45,6 +45,7 @@ class Replace : public Normalizer {
     const auto found = pattern_.find_all(text.text);
     if (found.empty()) return;
     MarkedText result;
+    result.first = text.first;
     size_t at = 0;
     const auto keep = [&](size_t end) {
       result.text.append(text.text, at, end - at);
@@ -69,6 +70,7 @@ class RunByRun : public Normalizer {
  public:
   void apply(MarkedText& text) const final {
     MarkedText result;
+    result.first = text.first;
     const size_t size = text.text.size();
     for (size_t begin = 0; begin < size;) {
       size_t end = begin;
@@ -114,6 +116,7 @@ class Strip : public Normalizer {
       if (!is_white_space(next_character(text.text, i))) break;
     }
     if (right_) end = std::max(begin, last_text(text.text));
+    text.first = text.first && begin == 0;
     text.text = text.text.substr(begin, end - begin);
     text.allowed = text.allowed.substr(begin, end - begin);
   }

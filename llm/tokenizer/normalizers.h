@@ -12,6 +12,7 @@ namespace lv::llm {
 struct MarkedText {
   std::string text;
   std::string allowed;  // as long as text
+  bool first = true;    // its beginning is the beginning of what it was made from
 
   void append(std::string_view more, char mark) {
     text += more;

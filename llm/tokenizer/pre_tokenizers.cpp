@@ -171,6 +171,28 @@ class SplitAt : public PreTokenizer {
   Behavior behavior_;
 };
 
+/// Runs of word characters, and of what is neither that nor white space.
+class Whitespace : public PreTokenizer {
+ public:
+  void apply(Words& words) const override {
+    split_words(words, [](const std::string& text) {
+      std::vector<Span> spans;
+      for (size_t i = 0; i < text.size();) {
+        const size_t begin = i;
+        const char32_t c = next_character(text, i);
+        if (is_white_space(c)) continue;
+        const bool word = is_word(c);
+        if (!spans.empty() && spans.back().end == begin && spans.back().match == word) {
+          spans.back().end = i;
+        } else {
+          spans.push_back({begin, i, word});
+        }
+      }
+      return spans;
+    });
+  }
+};
+
 /// SentencePiece's way: spaces become a visible character and stay with the word that follows.
 class Metaspace : public PreTokenizer {
  public:
@@ -225,9 +247,7 @@ PreTokenizerPtr make_pre_tokenizer(const Json& description) {
     return std::make_unique<SplitAt>(is_punctuation, behavior_of(description, "Isolated"));
   if (type == "WhitespaceSplit")
     return std::make_unique<SplitAt>(is_white_space, Behavior::kRemoved);
-  if (type == "Whitespace") {
-    return std::make_unique<Split>(Pattern(Regex(R"(\w+|[^\w\s]+)")), Behavior::kRemoved, true);
-  }
+  if (type == "Whitespace") return std::make_unique<Whitespace>();
   if (type == "Metaspace") return std::make_unique<Metaspace>(description);
   throw Error(ErrorCode::kUnimplemented,
               "pre_tokenizer: expected Sequence, ByteLevel, Split, Digits, Punctuation, "

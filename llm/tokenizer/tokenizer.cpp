@@ -23,16 +23,21 @@ MarkedText concatenated(std::span<const TextPiece> pieces) {
   return whole;
 }
 
+/// What the token looks like in the text that is searched for it.
+std::string sought_content(const TokenizerParts& parts, const AddedToken& token) {
+  MarkedText content;
+  content.append(valid_utf8(token.content), '\1');
+  if (token.normalized && parts.normalizer) parts.normalizer->apply(content);
+  return std::move(content.text);
+}
+
 AddedTokenFinder finder_of(const TokenizerParts& parts, bool normalized) {
   std::vector<AddedToken> tokens;
   std::vector<std::string> contents;
   for (const AddedToken& token : parts.added) {
     if (token.normalized != normalized) continue;
-    MarkedText content{valid_utf8(token.content), {}};
-    content.allowed.assign(content.text.size(), '\1');
-    if (normalized && parts.normalizer) parts.normalizer->apply(content);
     tokens.push_back(token);
-    contents.push_back(std::move(content.text));
+    contents.push_back(sought_content(parts, token));
   }
   return AddedTokenFinder(std::move(tokens), contents);
 }
@@ -42,24 +47,28 @@ AddedTokenFinder finder_of(const TokenizerParts& parts, bool normalized) {
 struct Tokenizer::State {
   TokenizerParts parts;
   AddedTokenFinder raw, normalized;
-  std::map<int64_t, const AddedToken*> by_id;
+  struct Added {
+    std::string text;  // as decode() writes it
+    bool special;
+  };
+  std::map<int64_t, Added> by_id;
   std::map<std::string, const AddedToken*, std::less<>> by_content;
 
   explicit State(TokenizerParts given)
       : parts(std::move(given)), raw(finder_of(parts, false)), normalized(finder_of(parts, true)) {
     for (const AddedToken& token : parts.added) {
-      by_id[token.id] = &token;
+      by_id[token.id] = {sought_content(parts, token), token.special};
       by_content[token.content] = &token;
     }
   }
 
   const std::string* find(int64_t id) const {
     const auto it = by_id.find(id);
-    return it != by_id.end() ? &it->second->content : parts.model->vocabulary().token(id);
+    return it != by_id.end() ? &it->second.text : parts.model->vocabulary().token(id);
   }
   bool is_special(int64_t id) const {
     const auto it = by_id.find(id);
-    return it != by_id.end() && it->second->special;
+    return it != by_id.end() && it->second.special;
   }
 
   void encode_text(std::string text, bool first, std::vector<int64_t>& ids) const {
@@ -76,7 +85,7 @@ struct Tokenizer::State {
         ids.push_back(section.token);
       } else {
         encode_text(text.text.substr(section.begin, section.end - section.begin),
-                    first && section.begin == 0, ids);
+                    first && text.first && section.begin == 0, ids);
       }
     }
   }

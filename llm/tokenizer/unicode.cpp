@@ -14,9 +14,12 @@ constexpr UnicodeAddition kAdditions[] = {
 #include "llm/tokenizer/unicode_additions.inc"
 };
 
-bool added(char32_t c, char major) {
+/// Whether `c` joined the category later; '\0' stands for each of its subcategories.
+bool added(char32_t c, char major, char minor = '\0') {
   for (const UnicodeAddition& range : kAdditions) {
-    if (range.category[0] == major && c >= range.first && c <= range.last) return true;
+    if (range.category[0] == major && (minor == '\0' || range.category[1] == minor) &&
+        c >= range.first && c <= range.last)
+      return true;
   }
   return false;
 }
@@ -183,6 +186,20 @@ std::string lower_case(std::string_view text) {
       result += "i\u0307";  // the one character whose lower case is two
     } else {
       append_utf8(result, static_cast<char32_t>(u_tolower(static_cast<UChar32>(c))));
+    }
+  }
+  return result;
+}
+
+std::string upper_case(std::string_view text) {
+  std::string result;
+  result.reserve(text.size());
+  for (size_t i = 0; i < text.size();) {
+    const char32_t c = next_character(text, i);
+    if (c == 0xDF) {
+      result += "SS";
+    } else {
+      append_utf8(result, static_cast<char32_t>(u_toupper(static_cast<UChar32>(c))));
     }
   }
   return result;

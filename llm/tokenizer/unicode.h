@@ -30,6 +30,7 @@ bool is_word(char32_t c);
 
 /// Without regard to context or language, one character at a time.
 std::string lower_case(std::string_view text);
+std::string upper_case(std::string_view text);
 
 enum class NormalForm { kNfc, kNfd, kNfkc, kNfkd };
 

@@ -74,7 +74,7 @@ def added_tokens():
     t.normalizer = normalizers.Sequence([normalizers.NFD(), normalizers.Lowercase()])
     t.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Whitespace(), pre_tokenizers.Punctuation("merged_with_previous"), pre_tokenizers.Split("o", "merged_with_next"), pre_tokenizers.Digits()])
     t.train_from_iterator(TEXTS[:16] * 3, trainers.BpeTrainer(vocab_size=260, continuing_subword_prefix="##", end_of_word_suffix="</w>", special_tokens=["<unk>"] + SPECIALS, show_progress=False))
-    t.add_special_tokens([AddedToken("<mask>", lstrip=True, rstrip=True, normalized=False), AddedToken("</s>", rstrip=True)])
+    t.add_special_tokens([AddedToken("<mask>", lstrip=True, rstrip=True, normalized=False), AddedToken("</s>", rstrip=True, normalized=True)])
     t.add_tokens([AddedToken("word", single_word=True), AddedToken("Hello", normalized=True), AddedToken("    ", normalized=False)])
     return t
 

@@ -1,5 +1,5 @@
-// What tests/peers/tokenizer_fuzz_compare.py runs: tokenises a file of texts for the comparison with
-// the tokenizers package. Folders and files come from the environment.
+// What tests/peers/tokenizer_fuzz_compare.py runs: tokenises a file of texts for the comparison
+// with the tokenizers package. Folders and files come from the environment.
 
 #include <catch2/catch.hpp>
 #include <cstdlib>
