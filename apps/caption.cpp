@@ -1,0 +1,115 @@
+#include <iostream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "apps/commands.h"
+#include "apps/flags.h"
+#include "apps/output.h"
+#include "apps/progress.h"
+#include "services/models/models.h"
+#include "services/rpc/channel.h"
+#include "services/tasks/caption_service.h"
+#include "services/tasks/captioner.h"
+
+namespace lv::apps {
+namespace {
+
+struct CaptionFlags {
+  std::vector<std::string> files;
+  std::string prompt;
+  bool json = false;
+  bool no_audio = false;
+  bool no_text = false;
+  SamplingFlags sampling;
+  CompressionFlags compression;
+  GenerationOptions generation;
+  ModelFlags model;
+  std::string server;
+};
+
+services::CaptionRequest request_of(const CaptionFlags& flags) {
+  services::CaptionRequest request;
+  for (const std::string& file : flags.files) {
+    request.sources.push_back(media_request(file, flags.sampling.sampling()));
+  }
+  if (flags.files.empty()) {
+    request.sources.push_back(media_request(services::sample_clip(), flags.sampling.sampling()));
+  }
+  request.prompt = flags.prompt;
+  request.options = flags.generation;
+  request.compression = flags.compression.specs();
+  request.listen = !flags.no_audio;
+  request.read = !flags.no_text;
+  return request;
+}
+
+void print(const services::TaskResult& result) {
+  std::cout << result.text << "\n";
+  if (result.segments.size() > 1) std::cout << "\n";
+  for (const services::Segment& segment : result.segments) {
+    if (result.segments.size() < 2) break;
+    std::cout << clock_text(segment.start_seconds) << "-" << clock_text(segment.end_seconds) << "  "
+              << segment.text << "\n";
+  }
+  for (const std::string& warning : result.warnings)
+    std::cerr << "longview: warning: " << warning << "\n";
+}
+
+/// By a running server, or by stages that are opened for it.
+services::TaskResult caption(const CaptionFlags& flags, const services::CaptionRequest& request,
+                             const services::TaskObserver& observer) {
+  services::WorkplaceOptions options = flags.model.workplace(services::stage_names());
+  if (!flags.server.empty()) {
+    return services::remote_caption(services::make_channel(flags.server), flags.server, request,
+                                    observer, options.deadline);
+  }
+  options.read = !flags.no_text;
+  double load_ms = 0;
+  services::Workplace workplace = services::open_workplace(options, load_ms);
+  const services::Captioner captioner(std::move(workplace.stages), workplace.reader,
+                                      workplace.model);
+  services::TaskResult result = captioner.caption(request, observer);
+  result.times.load = load_ms;
+  return result;
+}
+
+void run(const CaptionFlags& flags) {
+  const services::CaptionRequest request = request_of(flags);
+  Progress progress;
+  services::TaskObserver observer;
+  observer.progress = [&progress](std::string_view stage, double share) {
+    progress.show(stage, share);
+  };
+  const services::TaskResult result = caption(flags, request, observer);
+  progress.clear();
+  if (flags.json) {
+    std::cout << services::to_json(result).dump() << "\n";
+  } else {
+    print(result);
+  }
+}
+
+}  // namespace
+
+void add_caption(CLI::App& program) {
+  auto flags = std::make_shared<CaptionFlags>();
+  CLI::App* command = program.add_subcommand("caption", "Say what a video or picture shows");
+  command->add_option("FILE", flags->files, "videos or pictures; the sample clip if none");
+  command->add_option("--prompt", flags->prompt, "what the caption should say");
+  command->add_flag("--json", flags->json, "print one JSON object");
+  command->add_flag("--no-audio", flags->no_audio, "do not listen");
+  command->add_flag("--no-text", flags->no_text, "do not recognise text in pictures");
+  flags->sampling.add_to(*command);
+  flags->compression.add_to(*command);
+  add_generation_flags(*command, flags->generation);
+  flags->generation.max_tokens = 64;
+  flags->model.add_to(*command);
+  command
+      ->add_option("--server", flags->server,
+                   "HOST:PORT of a running `longview serve` that does the work")
+      ->excludes("--upstream", "--model");
+  command->callback([flags] { run(*flags); });
+}
+
+}  // namespace lv::apps

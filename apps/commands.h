@@ -1,0 +1,14 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+// Each adds one subcommand to the program. When the command line names it, its callback runs it.
+namespace lv::apps {
+
+void add_caption(CLI::App& program);
+void add_transcribe(CLI::App& program);
+void add_serve(CLI::App& program);
+void add_parity(CLI::App& program);
+void add_models(CLI::App& program);
+
+}  // namespace lv::apps

@@ -1,0 +1,118 @@
+#include "apps/flags.h"
+
+#include <chrono>
+#include <cmath>
+
+#include "pipeline/base/params.h"
+
+namespace lv::apps {
+
+void SamplingFlags::add_to(CLI::App& command) {
+  auto* rule = command.add_option_group("frames", "Which pictures of a film to look at");
+  rule->add_option("--frames", frames_, "this many, evenly spread (default 8)")
+      ->check(CLI::Range(1, 100000));
+  rule->add_option("--fps", fps_, "this many a second")->check(CLI::Range(1e-6, 1000.0));
+  rule->add_option("--at", at_, "those shown at these seconds")->delimiter(',');
+  rule->add_flag("--key-frames", key_frames_, "those that decode on their own");
+  rule->add_option("--scenes", scenes_, "the first of each scene; share of change, e.g. 0.3")
+      ->check(CLI::Range(1e-6, 1.0));
+  rule->require_option(0, 1);
+  command.add_option("--start", start_, "seconds from the container's zero to start at")
+      ->check(CLI::NonNegativeNumber);
+  command.add_option("--end", end_, "seconds to end before")->check(CLI::NonNegativeNumber);
+}
+
+Sampling SamplingFlags::sampling() const {
+  Sampling sampling;
+  sampling.start_seconds = start_;
+  sampling.end_seconds = end_;
+  if (fps_ > 0) {
+    sampling.rule = FramesPerSecond{fps_};
+  } else if (!at_.empty()) {
+    sampling.rule = FramesAt{at_};
+  } else if (key_frames_) {
+    sampling.rule = KeyFrames{};
+  } else if (scenes_ > 0) {
+    sampling.rule = SceneChanges{scenes_};
+  } else {
+    sampling.rule = UniformFrames{frames_};
+  }
+  if (end_ && *end_ <= start_) throw CLI::ValidationError("--end", "expected more than --start");
+  return sampling;
+}
+
+void add_generation_flags(CLI::App& command, GenerationOptions& options) {
+  command.add_option("--max-tokens", options.max_tokens, "longest answer, in tokens")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  command.add_option("--temperature", options.temperature, "0 takes the most probable token")
+      ->check(CLI::Range(0.0, 100.0));
+  command.add_option("--top-k", options.top_k, "draw from the k most probable; 0 from all")
+      ->check(CLI::NonNegativeNumber);
+  command.add_option("--top-p", options.top_p, "draw from this much probability")
+      ->check(CLI::Range(1e-6, 1.0));
+  command.add_option("--min-p", options.min_p, "drop tokens below this share of the best")
+      ->check(CLI::Range(0.0, 1.0));
+  command.add_option("--repetition-penalty", options.repetition_penalty, "1 is none")
+      ->check(CLI::Range(0.01, 100.0));
+  command.add_option("--seed", options.seed, "of the draws");
+  command.add_option("--stop", options.stop, "text that ends the answer");
+}
+
+void CompressionFlags::add_to(CLI::App& command) {
+  command.add_option("--compressor", compressor_, "NAME[:key=value,...], e.g. tome:keep=0.3");
+  command.add_option("--keep", keep_, "share of visual tokens kept")->check(CLI::Range(1e-6, 1.0));
+}
+
+std::vector<services::CompressionSpec> CompressionFlags::specs() const {
+  std::string text = compressor_;
+  if (text.empty()) text = keep_ && *keep_ < 1 ? "tome" : "keep_all";
+  services::CompressionSpec spec = parse_compression(text);
+  if (keep_ && spec.method != "keep_all") {
+    if (!spec.params.emplace("keep", CLI::detail::to_string(*keep_)).second) {
+      throw CLI::ValidationError("--keep", "given twice: also in --compressor");
+    }
+  }
+  return {spec};
+}
+
+void ModelFlags::add_to(CLI::App& command) {
+  command
+      .add_option("--model", model, "a name that `longview models` lists, a folder or a .gguf file")
+      ->capture_default_str();
+  command.add_option("--device", device, "cpu")->check(CLI::IsMember({"cpu"}));
+  command.add_option(
+      "--upstream", upstream,
+      "NAME=HOST:PORT,... of stages that run elsewhere; HOST:PORT alone for all of them");
+  command
+      .add_option("--deadline", deadline_seconds,
+                  "seconds after which a call to an upstream stage fails; 0 waits for ever")
+      ->check(CLI::Range(0.0, 1e6));
+}
+
+services::WorkplaceOptions ModelFlags::workplace(const std::vector<std::string>& stages) const {
+  services::WorkplaceOptions options;
+  options.model = model;
+  if (!upstream.empty()) options.upstream = services::parse_upstream(upstream);
+  options.stages = stages;
+  options.deadline = std::chrono::milliseconds(std::llround(deadline_seconds * 1000));
+  return options;
+}
+
+MediaRequest media_request(const std::string& path, const Sampling& sampling) {
+  MediaRequest request;
+  request.media = path;
+  request.name = path;
+  request.sampling = sampling;
+  return request;
+}
+
+services::CompressionSpec parse_compression(const std::string& text) {
+  const size_t colon = text.find(':');
+  services::CompressionSpec spec;
+  spec.method = text.substr(0, colon);
+  if (colon != std::string::npos) spec.params = Params::parse(text.substr(colon + 1)).values();
+  return spec;
+}
+
+}  // namespace lv::apps

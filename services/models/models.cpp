@@ -1,0 +1,154 @@
+#include "services/models/models.h"
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <set>
+
+#include "audio/decode/decode.h"
+#include "audio/transcribe/listen.h"
+#include "llm/generate/generator.h"
+#include "llm/generate/language_model.h"
+#include "pipeline/base/error.h"
+#include "pipeline/weights/checkpoint.h"
+#include "services/tasks/stage_clock.h"
+#include "vision/compressors/compressors.h"
+#include "vision/connectors/classwords.h"
+#include "vision/decode/decode.h"
+#include "vision/encoders/encode_stage.h"
+#include "vision/encoders/image_encoder.h"
+#include "vision/preprocess/image_processor.h"
+
+namespace lv::services {
+namespace {
+
+/// The parts of `nano`, below the folder of models.
+constexpr const char* kLanguageModel = "smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf";
+constexpr const char* kSpeechModel = "whisper-tiny.en";
+constexpr const char* kImageEncoder = "efficientnet-lite0";
+
+/// The checkout: $LONGVIEW_HOME, or where the program was built.
+std::string home() {
+  const char* home = std::getenv("LONGVIEW_HOME");
+  return home != nullptr && *home != '\0' ? home : LV_HOME;
+}
+
+std::string model_path(const std::string& name) { return home() + "/.deps/models/" + name; }
+
+/// Where the language model of `model` lies: part of nano, or the user's own.
+std::string language_model_path(const std::string& model) {
+  if (model == "nano") return model_path(kLanguageModel);
+  check(std::filesystem::exists(model), ErrorCode::kNotFound,
+        "model '" + model + "': expected nano, a folder or a .gguf file that exists");
+  return model;
+}
+
+/// The encoder of nano, joined to a language model by its own embeddings of the class names.
+vision::EncodeParts nano_eyes(const llm::LanguageModel& language) {
+  const Checkpoint checkpoint = open_checkpoint(model_path(kImageEncoder));
+  vision::EncodeParts parts;
+  parts.processor = vision::make_image_processor(checkpoint.config());
+  parts.encoder = vision::make_image_encoder(checkpoint);
+  parts.class_names = vision::read_class_names(home() + "/models/nano/imagenet_classes.txt");
+  parts.connector = std::make_shared<vision::ClassWords>(*parts.encoder->class_head(),
+                                                         language.embed_texts(parts.class_names));
+  return parts;
+}
+
+ModelCard card(const std::string& name, const std::string& what, const std::string& license,
+               const std::vector<std::string>& files) {
+  ModelCard card{name, what, license, 0, {}};
+  for (const std::string& file : files) {
+    std::error_code absent;
+    const auto bytes = std::filesystem::file_size(model_path(file), absent);
+    if (absent) {
+      card.missing.push_back(model_path(file));
+    } else {
+      card.bytes += static_cast<int64_t>(bytes);
+    }
+  }
+  return card;
+}
+
+/// Opens the stages that run here.
+class LocalStages {
+ public:
+  LocalStages(const std::string& model, Workplace& workplace)
+      : model_(model), workplace_(workplace) {}
+
+  void open(const std::string& name) {
+    Stages& stages = workplace_.stages;
+    if (name == "decode") {
+      stages.decode_video = vision::make_video_decode();
+      stages.decode_audio = audio::make_audio_decode();
+    } else if (name == "listen") {
+      stages.listen = audio::make_listen(model_path(kSpeechModel));
+    } else if (name == "encode") {
+      stages.encode = vision::make_encode(nano_eyes(*language_model()));
+    } else if (name == "compress") {
+      stages.compress = compressor;
+    } else {
+      stages.generate = llm::make_generate(language_model());
+    }
+  }
+
+ private:
+  static StagePtr<ClipTokens, VisualContext> compressor(const std::vector<CompressionSpec>& specs) {
+    check(specs.size() <= 1, ErrorCode::kUnimplemented,
+          "compression: expected one method, got " + std::to_string(specs.size()));
+    if (specs.empty()) return vision::make_keep_all({});
+    return vision::compressors().make(specs[0].method, Params(specs[0].params));
+  }
+
+  const llm::LanguageModelPtr& language_model() {
+    if (!language_model_) language_model_ = llm::load_language_model(language_model_path(model_));
+    return language_model_;
+  }
+
+  const std::string& model_;
+  Workplace& workplace_;
+  llm::LanguageModelPtr language_model_;
+};
+
+}  // namespace
+
+std::vector<ModelCard> known_models() {
+  const std::string whisper = kSpeechModel;
+  return {
+      card("nano", "the default: the three below, joined without training", "Apache-2.0, MIT",
+           {kLanguageModel, whisper + "/model.bin",
+            std::string(kImageEncoder) + "/model.safetensors"}),
+      card("smollm2-135m-instruct", "language model of nano, Q4_1", "Apache-2.0", {kLanguageModel}),
+      card(whisper, "English speech recognition of nano", "MIT",
+           {whisper + "/model.bin", whisper + "/config.json", whisper + "/tokenizer.json"}),
+      card(kImageEncoder, "image encoder and classifier of nano, ImageNet", "Apache-2.0",
+           {std::string(kImageEncoder) + "/model.safetensors",
+            std::string(kImageEncoder) + "/config.json"}),
+  };
+}
+
+std::string sample_clip() {
+  const std::string path = home() + "/.deps/samples/sample.mp4";
+  check(std::filesystem::exists(path), ErrorCode::kNotFound,
+        path + ": the sample clip is not there; ./longview makes it");
+  return path;
+}
+
+Workplace open_workplace(const WorkplaceOptions& options, double& load_ms) {
+  StageClock clock;
+  StageClock::Span loading(clock, load_ms);
+  Workplace workplace;
+  workplace.model = options.model;
+  workplace.speech_model = kSpeechModel;
+  for (const auto& [name, address] : options.upstream) check_stage_name(name);
+  LocalStages local(options.model, workplace);
+  for (const std::string& name : options.stages) {
+    check_stage_name(name);
+    if (!options.upstream.contains(name)) local.open(name);
+  }
+  use_remote_stages(workplace.stages, options.upstream, options.deadline);
+  if (options.read) workplace.reader = std::make_shared<vision::TextReader>();
+  return workplace;
+}
+
+}  // namespace lv::services

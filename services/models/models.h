@@ -1,0 +1,49 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "services/stages.h"
+#include "vision/read/text_reader.h"
+
+namespace lv::services {
+
+/// A model, or a part of one, that is known by name.
+struct ModelCard {
+  std::string name;
+  std::string what;
+  std::string license;
+  int64_t bytes = 0;                 // on disk
+  std::vector<std::string> missing;  // files that are not there
+};
+std::vector<ModelCard> known_models();
+
+/// A clip that comes with Longview. Throws kNotFound if it was not fetched.
+std::string sample_clip();
+
+struct WorkplaceOptions {
+  std::string model = "nano";  // a known name, a folder, or a GGUF file for the language model
+  std::map<std::string, std::string> upstream;  // stage -> host:port of those that run elsewhere
+  std::vector<std::string> stages;              // those that are needed, of stage_names()
+  std::chrono::milliseconds deadline{0};        // of a call to another machine; 0 is none
+  bool read = false;                            // whether text in pictures is to be recognised
+};
+
+/// Everything that a task stands on.
+struct Workplace {
+  std::string model;                                 // as results name it
+  std::string speech_model;                          // likewise
+  Stages stages;                                     // those asked for; the others are null
+  std::shared_ptr<const vision::TextReader> reader;  // null unless asked for
+};
+
+/// Loads what runs here and connects to what runs elsewhere. Adds the milliseconds that it took to
+/// `load_ms`. Throws kNotFound for a model that is not there, kInvalidArgument for a stage name
+/// that does not exist.
+Workplace open_workplace(const WorkplaceOptions& options, double& load_ms);
+
+}  // namespace lv::services

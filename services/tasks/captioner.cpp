@@ -1,0 +1,192 @@
+#include "services/tasks/captioner.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "pipeline/base/error.h"
+#include "pipeline/stage/sources.h"
+#include "services/tasks/clip.h"
+#include "services/tasks/listening.h"
+#include "services/tasks/scene.h"
+#include "services/tasks/stage_clock.h"
+
+namespace lv::services {
+namespace {
+
+constexpr const char* kDefaultRequest = "Describe what is shown in one or two sentences.";
+
+/// One run: what it has found out so far and the clock that it is timed with.
+struct Run {
+  const CaptionRequest& request;
+  const TaskObserver& observer;
+  const Stages& stages;
+  const vision::TextReader* reader;  // null if nothing is to be read
+  StageClock clock;
+  TaskResult result;
+
+  void progress(std::string_view stage, double share) const {
+    if (observer.progress) observer.progress(stage, share);
+  }
+
+  /// Called between pulls.
+  void check_not_cancelled() const {
+    if (request.cancelled) check(!*request.cancelled, ErrorCode::kCancelled, "caption: cancelled");
+  }
+};
+
+/// Passes frames on and notes what they tell: times, the file, warnings, and text that holds still.
+class NotedFrames : public Source<FrameBatch> {
+ public:
+  NotedFrames(SourcePtr<FrameBatch> inner, Run& run, int32_t source)
+      : inner_(std::move(inner)), run_(run), source_(source) {
+    if (run_.reader != nullptr) reading_ = run_.reader->start();
+  }
+
+  std::optional<FrameBatch> next() override {
+    std::optional<FrameBatch> batch = inner_->next();
+    if (!batch) {
+      if (reading_) finish_reading();
+      return std::nullopt;
+    }
+    note(*batch);
+    if (reading_) reading_->add(*batch);
+    return batch;
+  }
+
+ private:
+  void note(const FrameBatch& batch) {
+    TaskResult& result = run_.result;
+    result.sources[static_cast<size_t>(source_)].media = batch.media;
+    result.warnings.insert(result.warnings.end(), batch.warnings.begin(), batch.warnings.end());
+    const at::Tensor pts = batch.pts_seconds.contiguous();
+    for (int64_t t = 0; t < pts.size(0); ++t) {
+      result.sampling.push_back({source_, pts.const_data_ptr<double>()[t]});
+    }
+  }
+
+  void finish_reading() {
+    for (vision::ScreenText& text : reading_->finish()) {
+      run_.result.screen_text.push_back(std::move(text));
+    }
+    reading_.reset();
+  }
+
+  SourcePtr<FrameBatch> inner_;
+  Run& run_;
+  int32_t source_;
+  std::unique_ptr<vision::StillReading> reading_;
+};
+
+VisualTokens look_at(Run& run) {
+  std::vector<VisualTokens> parts;
+  std::vector<int32_t> sources;
+  for (size_t i = 0; i < run.request.sources.size(); ++i) {
+    const auto source = static_cast<int32_t>(i);
+    run.progress("encode",
+                 static_cast<double>(i) / static_cast<double>(run.request.sources.size()));
+    auto decoded = timed(run.stages.decode_video->start(source_of_one(run.request.sources[i])),
+                         run.clock, run.result.times.decode);
+    auto frames = std::make_unique<NotedFrames>(std::move(decoded), run, source);
+    auto encoded =
+        timed(run.stages.encode->start(std::move(frames)), run.clock, run.result.times.encode);
+    try {
+      while (auto tokens = encoded->next()) {
+        run.check_not_cancelled();
+        parts.push_back(std::move(*tokens));
+        sources.push_back(source);
+      }
+    } catch (const Error& problem) {
+      // Sound alone can be told, too.
+      if (problem.code() != ErrorCode::kNotFound || run.result.audio != AudioUse::kUsed) throw;
+      run.result.warnings.push_back(std::string("no pictures: ") + problem.what());
+    }
+  }
+  return joined(std::move(parts), sources);
+}
+
+VisualContext compress(Run& run, VisualTokens visual) {
+  run.progress("compress", 0);
+  run.result.tokens.visual_in = visual.features.size(0);
+  auto stage = run.stages.compress(run.request.compression);
+  auto source = timed(stage->start(source_of_one(ClipTokens{std::move(visual), {}, {}})), run.clock,
+                      run.result.times.compress);
+  std::optional<VisualContext> context = source->next();
+  check(context.has_value(), ErrorCode::kInternal, "compress: expected one result, got none");
+  if (const auto* tokens = std::get_if<CompressedTokens>(&*context)) {
+    run.result.compression = tokens->reports;
+    run.result.tokens.visual_out = tokens->embeddings.size(0);
+  }
+  return std::move(*context);
+}
+
+/// The model's answer about these scenes. Streams it to the observer if `stream`.
+std::string answer(Run& run, const std::vector<Scene>& scenes, const AdapterWeights& adapters,
+                   bool stream) {
+  Prompt prompt;
+  prompt.messages.push_back(
+      message_about(scenes, run.request.prompt.empty() ? kDefaultRequest : run.request.prompt));
+  prompt.options = run.request.options;
+  prompt.adapters = adapters;
+  auto deltas = timed(run.stages.generate->start(source_of_one(std::move(prompt))), run.clock,
+                      run.result.times.generate);
+  std::string text;
+  while (auto delta = deltas->next()) {
+    run.check_not_cancelled();
+    text += delta->text;
+    run.result.tokens.prompt += delta->prompt_tokens;
+    run.result.tokens.generated += delta->generated_tokens;
+    if (stream && run.observer.text) run.observer.text(delta->text);
+  }
+  return text;
+}
+
+void write_segments(Run& run, const std::vector<Scene>& scenes, const AdapterWeights& adapters) {
+  for (size_t i = 0; i < scenes.size(); ++i) {
+    run.progress("generate", static_cast<double>(i + 1) / static_cast<double>(scenes.size() + 1));
+    const std::vector<Scene> one = {scenes[i]};
+    // One scene alone: its text is the answer, which is written already.
+    const std::string text =
+        scenes.size() == 1 ? run.result.text : with_quotes(answer(run, one, adapters, false), one);
+    run.result.segments.push_back({scenes[i].start_seconds, scenes[i].end_seconds, text});
+  }
+}
+
+}  // namespace
+
+Captioner::Captioner(Stages stages, std::shared_ptr<const vision::TextReader> reader,
+                     std::string model)
+    : stages_(std::move(stages)), reader_(std::move(reader)), model_(std::move(model)) {}
+
+TaskResult Captioner::caption(const CaptionRequest& request, const TaskObserver& observer) const {
+  check(!request.sources.empty(), ErrorCode::kInvalidArgument,
+        "caption: expected at least one file, got none");
+  Run run{request, observer, stages_, request.read ? reader_.get() : nullptr, {}, {}};
+  run.result.task = "caption";
+  run.result.model = model_;
+  for (const MediaRequest& source : request.sources)
+    run.result.sources.push_back({source.name, {}});
+  {
+    StageClock total_clock;
+    StageClock::Span total(total_clock, run.result.times.total);
+    if (request.listen) {
+      run.progress("listen", 0);
+      listen_to(request.sources, stages_, run.clock, run.result);
+    }
+    const VisualTokens visual = look_at(run);
+    const VisualContext context = compress(run, visual);
+    const auto* tokens = std::get_if<CompressedTokens>(&context);
+    const auto* adapters = std::get_if<AdapterWeights>(&context);
+    const AdapterWeights weights = adapters != nullptr ? *adapters : AdapterWeights();
+    const std::vector<Scene> scenes =
+        scenes_of(run.result, visual, tokens != nullptr ? *tokens : CompressedTokens());
+    run.progress("generate", 0);
+    run.result.text = with_quotes(answer(run, scenes, weights, true), scenes);
+    write_segments(run, scenes, weights);
+  }
+  run.result.peak_memory_bytes = peak_memory_bytes();
+  run.progress("done", 1);
+  return std::move(run.result);
+}
+
+}  // namespace lv::services

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pipeline/types/media.h"
+#include "pipeline/types/prompt.h"
+#include "services/stages.h"
+#include "services/tasks/result.h"
+#include "vision/read/text_reader.h"
+
+namespace lv::services {
+
+/// What to say about which files. Several files are one scene: their pictures are read together.
+struct CaptionRequest {
+  std::vector<MediaRequest> sources;
+  std::string prompt;  // what the caption should say; a request of our own if empty
+  GenerationOptions options;
+  std::vector<CompressionSpec> compression;
+  bool listen = true;
+  bool read = true;  // recognise text in pictures that hold still
+  /// The task ends with kCancelled soon after this turns true. May be null.
+  std::shared_ptr<const std::atomic<bool>> cancelled = nullptr;
+};
+
+/// Told while a task runs, from the thread that runs it. Either may be empty.
+struct TaskObserver {
+  std::function<void(std::string_view stage, double share_done)> progress;
+  std::function<void(const std::string& text)> text;  // of the answer, as it is written
+};
+
+/// Joins the stages to one answer: looks, listens, reads, then writes a text over all and one for
+/// each part in time. Works the same over local and remote stages. Immutable; runs may be
+/// concurrent if the stages allow it.
+class Captioner {
+ public:
+  /// `reader` may be null: then no text is recognised. `model` is the name that results carry.
+  Captioner(Stages stages, std::shared_ptr<const vision::TextReader> reader, std::string model);
+
+  /// Throws lv::Error if no source can be looked at; a source's sound that cannot be read is a
+  /// warning.
+  TaskResult caption(const CaptionRequest& request, const TaskObserver& observer = {}) const;
+
+ private:
+  Stages stages_;
+  std::shared_ptr<const vision::TextReader> reader_;
+  std::string model_;
+};
+
+}  // namespace lv::services

@@ -1,0 +1,43 @@
+#include "services/tasks/clip.h"
+
+#include <ATen/ATen.h>
+
+#include "vision/encoders/encode_stage.h"
+
+namespace lv::services {
+namespace {
+
+VisualTokens no_tokens() {
+  VisualTokens none;
+  none.features = at::empty({0, 0});
+  none.offsets = at::zeros({1}, at::kInt);
+  none.origin = {at::empty({0}, at::kDouble), at::empty({0}, at::kInt), at::empty({0, 4}),
+                 at::empty({0}, at::kByte)};
+  return none;
+}
+
+}  // namespace
+
+VisualTokens joined(std::vector<VisualTokens> parts, const std::vector<int32_t>& sources) {
+  if (parts.empty()) return no_tokens();
+  for (size_t i = 0; i < parts.size(); ++i) {
+    parts[i].origin.source = at::full({parts[i].features.size(0)}, sources[i], at::kInt);
+  }
+  return vision::joined(parts);
+}
+
+CompressedTokens between(const CompressedTokens& tokens, int32_t source, double start_seconds,
+                         double end_seconds) {
+  const at::Tensor& pts = tokens.origin.pts_seconds;
+  const at::Tensor inside = (pts >= start_seconds) & (pts < end_seconds);
+  const at::Tensor rows = at::nonzero(inside & (tokens.origin.source == source)).flatten();
+  CompressedTokens part;
+  part.embeddings = tokens.embeddings.index_select(0, rows);
+  part.sizes = tokens.sizes.index_select(0, rows);
+  part.origin = {pts.index_select(0, rows), tokens.origin.source.index_select(0, rows),
+                 tokens.origin.box.index_select(0, rows),
+                 tokens.origin.flags.index_select(0, rows)};
+  return part;
+}
+
+}  // namespace lv::services

@@ -1,0 +1,159 @@
+#include "services/tasks/result_codec.h"
+
+#include "longview/v1/caption.pb.h"
+#include "services/codec/codec.h"
+
+namespace lv::services {
+namespace {
+
+template <class Timed>
+void timed_to_proto(const Timed& item, v1::TimedText* message) {
+  message->set_start_seconds(item.start_seconds);
+  message->set_end_seconds(item.end_seconds);
+  message->set_text(item.text);
+}
+
+template <class Timed>
+Timed timed_from_proto(const v1::TimedText& message) {
+  Timed item;
+  item.start_seconds = message.start_seconds();
+  item.end_seconds = message.end_seconds();
+  item.text = message.text();
+  return item;
+}
+
+v1::AudioUse to_proto(AudioUse use) {
+  switch (use) {
+    case AudioUse::kUsed:
+      return v1::AUDIO_USE_USED;
+    case AudioUse::kAbsent:
+      return v1::AUDIO_USE_ABSENT;
+    case AudioUse::kUndecodable:
+      return v1::AUDIO_USE_UNDECODABLE;
+    case AudioUse::kDisabled:
+      return v1::AUDIO_USE_DISABLED;
+  }
+  return v1::AUDIO_USE_UNSPECIFIED;
+}
+
+AudioUse from_proto(v1::AudioUse use) {
+  switch (use) {
+    case v1::AUDIO_USE_USED:
+      return AudioUse::kUsed;
+    case v1::AUDIO_USE_ABSENT:
+      return AudioUse::kAbsent;
+    case v1::AUDIO_USE_UNDECODABLE:
+      return AudioUse::kUndecodable;
+    default:
+      return AudioUse::kDisabled;
+  }
+}
+
+void to_proto(const TokenCounts& tokens, v1::TokenCounts* message) {
+  message->set_prompt(tokens.prompt);
+  message->set_visual_in(tokens.visual_in);
+  message->set_visual_out(tokens.visual_out);
+  message->set_cached(tokens.cached);
+  message->set_generated(tokens.generated);
+}
+
+TokenCounts from_proto(const v1::TokenCounts& message) {
+  return {message.prompt(), message.visual_in(), message.visual_out(), message.cached(),
+          message.generated()};
+}
+
+void to_proto(const StageTimes& times, v1::StageTimes* message) {
+  message->set_decode_ms(times.decode);
+  message->set_listen_ms(times.listen);
+  message->set_encode_ms(times.encode);
+  message->set_compress_ms(times.compress);
+  message->set_generate_ms(times.generate);
+  message->set_total_ms(times.total);
+  message->set_load_ms(times.load);
+}
+
+StageTimes from_proto(const v1::StageTimes& message) {
+  StageTimes times;
+  times.decode = message.decode_ms();
+  times.listen = message.listen_ms();
+  times.encode = message.encode_ms();
+  times.compress = message.compress_ms();
+  times.generate = message.generate_ms();
+  times.total = message.total_ms();
+  times.load = message.load_ms();
+  return times;
+}
+
+}  // namespace
+
+void to_proto(const TaskResult& result, v1::CaptionResult* message) {
+  message->Clear();
+  message->set_task(result.task);
+  message->set_model(result.model);
+  message->set_text(result.text);
+  for (const SourceReport& source : result.sources) {
+    v1::MediaSource* out = message->add_sources();
+    out->set_path(source.path);
+    to_proto(source.media, out->mutable_media());
+  }
+  for (const Segment& segment : result.segments) timed_to_proto(segment, message->add_segments());
+  for (const SpeechSegment& speech : result.transcript)
+    timed_to_proto(speech, message->add_transcript());
+  message->set_language(result.language);
+  message->set_audio(to_proto(result.audio));
+  for (const vision::ScreenText& text : result.screen_text) {
+    v1::TimedText* out = message->add_screen_text();
+    timed_to_proto(text, out);
+    out->mutable_box()->set_x0(text.box[0]);
+    out->mutable_box()->set_y0(text.box[1]);
+    out->mutable_box()->set_x1(text.box[2]);
+    out->mutable_box()->set_y1(text.box[3]);
+  }
+  for (const SampledFrame& frame : result.sampling) {
+    v1::SampledFrame* out = message->add_sampling();
+    out->set_source(frame.source);
+    out->set_pts_seconds(frame.pts_seconds);
+  }
+  for (const CompressionReport& report : result.compression)
+    to_proto(report, message->add_compression());
+  to_proto(result.tokens, message->mutable_tokens());
+  to_proto(result.times, message->mutable_timing());
+  message->set_peak_memory_bytes(result.peak_memory_bytes);
+  for (const std::string& warning : result.warnings) message->add_warnings(warning);
+}
+
+TaskResult from_proto(const v1::CaptionResult& message) {
+  TaskResult result;
+  result.task = message.task();
+  result.model = message.model();
+  result.text = message.text();
+  for (const v1::MediaSource& source : message.sources()) {
+    result.sources.push_back({source.path(), from_proto(source.media())});
+  }
+  for (const v1::TimedText& item : message.segments()) {
+    result.segments.push_back(timed_from_proto<Segment>(item));
+  }
+  for (const v1::TimedText& item : message.transcript()) {
+    result.transcript.push_back(timed_from_proto<SpeechSegment>(item));
+  }
+  result.language = message.language();
+  result.audio = from_proto(message.audio());
+  for (const v1::TimedText& item : message.screen_text()) {
+    auto text = timed_from_proto<vision::ScreenText>(item);
+    text.box = {item.box().x0(), item.box().y0(), item.box().x1(), item.box().y1()};
+    result.screen_text.push_back(std::move(text));
+  }
+  for (const v1::SampledFrame& frame : message.sampling()) {
+    result.sampling.push_back({frame.source(), frame.pts_seconds()});
+  }
+  for (const v1::CompressionReport& report : message.compression()) {
+    result.compression.push_back(from_proto(report));
+  }
+  result.tokens = from_proto(message.tokens());
+  result.times = from_proto(message.timing());
+  result.peak_memory_bytes = message.peak_memory_bytes();
+  result.warnings.assign(message.warnings().begin(), message.warnings().end());
+  return result;
+}
+
+}  // namespace lv::services

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "pipeline/types/prompt.h"
+#include "pipeline/types/visual_tokens.h"
+#include "services/tasks/result.h"
+
+namespace lv::services {
+
+/// What is known of one source on [start, end): the material of one paragraph of a prompt.
+struct Scene {
+  int32_t source = 0;
+  double start_seconds = 0;
+  double end_seconds = 0;
+  bool still = false;               // a picture: it has no times worth telling
+  CompressedTokens tokens;          // may have no rows
+  std::vector<std::string> labels;  // what the encoder's classifier names, most probable first
+  std::vector<std::string> said;
+  std::vector<std::string> written;
+};
+
+/// Cuts every source into parts of about `seconds_per_scene`, at most `most` of each, and sorts
+/// tokens, labels, words and written text into them. `visual` tells the labels and pictures' times;
+/// `tokens` is what compression left of it.
+std::vector<Scene> scenes_of(const TaskResult& result, const VisualTokens& visual,
+                             const CompressedTokens& tokens, double seconds_per_scene = 5,
+                             int64_t most = 6);
+
+/// One user message: each scene's time, pictures, labels, words and written text, then `request`.
+Message message_about(const std::vector<Scene>& scenes, const std::string& request);
+
+/// `written` by a model, as whole sentences, followed by what was said and what stands in the
+/// picture, word for word.
+std::string with_quotes(std::string written, const std::vector<Scene>& scenes);
+
+}  // namespace lv::services

@@ -1,0 +1,172 @@
+"""Commands, their outputs and their exit statuses."""
+
+import json
+import os
+import struct
+import tempfile
+import unittest
+import zlib
+from pathlib import Path
+
+from program import SAMPLES, SHORT, ffmpeg, result_of, run
+
+STAGES = ("decode", "listen", "encode", "compress", "generate")
+
+
+class CaptionTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.result = result_of("caption", *SHORT)   # the sample clip
+
+    def test_the_sample_clip_is_told_with_what_is_said_in_it(self):
+        self.assertEqual(self.result["task"], "caption")
+        self.assertEqual(self.result["audio"], "used")
+        self.assertTrue(self.result["transcript"])
+        for speech in self.result["transcript"]:
+            self.assertIn(speech["text"].strip(), self.result["text"])
+
+    def test_json_has_every_field(self):
+        for field in ("model", "text", "sources", "segments", "transcript", "screen_text", "sampling",
+                      "compression", "tokens", "timing_ms", "peak_memory_bytes", "warnings"):
+            self.assertIn(field, self.result)
+        self.assertEqual(len(self.result["sampling"]), 2)
+        source = self.result["sources"][0]
+        self.assertEqual(source["kind"], "video")
+        self.assertGreater(source["duration_seconds"], 1)
+
+    def test_the_stages_times_add_up_to_the_total(self):
+        times = self.result["timing_ms"]
+        self.assertAlmostEqual(sum(times[stage] for stage in STAGES) / times["total"], 1, delta=0.05)
+
+    def test_segments_cover_the_film_in_order(self):
+        segments = self.result["segments"]
+        self.assertEqual(segments[0]["start"], 0)
+        for before, after in zip(segments, segments[1:]):
+            self.assertEqual(before["end"], after["start"])
+        self.assertGreaterEqual(segments[-1]["end"], self.result["sources"][0]["duration_seconds"] - 0.01)
+
+    def test_fewer_tokens_are_kept_when_asked(self):
+        result = result_of("caption", SAMPLES / "carphone_pristine.mp4", *SHORT, "--keep", "0.25", "--no-text")
+        report = result["compression"][0]
+        self.assertEqual(report["method"], "tome")
+        self.assertLessEqual(report["tokens_out"], -(-report["tokens_in"] // 4))
+        self.assertEqual(result["tokens"]["visual_out"], report["tokens_out"])
+        self.assertEqual(result["audio"], "absent")
+
+    def test_the_same_call_gives_the_same_answer(self):
+        arguments = ("caption", SAMPLES / "carphone_pristine.mp4", *SHORT, "--temperature", "0.8", "--seed", "7")
+        self.assertEqual(result_of(*arguments)["text"], result_of(*arguments)["text"])
+
+
+class TranscribeTest(unittest.TestCase):
+    def test_every_format_holds_the_words(self):
+        sample = SAMPLES / "sample.mp4"
+        words = result_of("transcribe", sample)["text"].split()
+        self.assertGreater(len(words), 5)
+        for form in ("text", "srt", "vtt"):
+            status, output, errors = run("transcribe", sample, "--format", form)
+            self.assertEqual(status, 0, errors)
+            self.assertIn(words[0], output)
+            self.assertEqual("-->" in output, form != "text")
+
+    def test_the_output_file_is_whole_or_not_there(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder) / "a.srt"
+            status, output, errors = run("transcribe", SAMPLES / "sample.mp4", "--format", "srt", "--out", out)
+            self.assertEqual((status, output), (0, ""), errors)
+            self.assertTrue(out.read_text().startswith("1\n00:00:0"))
+            self.assertEqual(os.listdir(folder), ["a.srt"])
+            status, _, errors = run("transcribe", SAMPLES / "bikes.mp4", "--out", Path(folder) / "none.txt")
+            self.assertEqual(status, 1)
+            self.assertEqual(os.listdir(folder), ["a.srt"])
+
+
+def png_header(width, height):
+    """A PNG that says its size and has no pixels."""
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+class BadInputTest(unittest.TestCase):
+    """Each ends in one clear line and the right exit status."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def check_refused(self, *arguments, status=1, says=()):
+        got, output, errors = run(*arguments)
+        lines = [line for line in errors.splitlines() if not line.startswith("longview: listen")
+                 and not line.startswith("longview: encode")]
+        self.assertEqual((got, output), (status, ""), errors)
+        self.assertEqual(len(lines), 1, errors)
+        for text in says:
+            self.assertIn(text, lines[0])
+
+    def written(self, name, data):
+        path = self.folder / name
+        path.write_bytes(data)
+        return path
+
+    def test_wrong_use_exits_with_two(self):
+        self.check_refused("caption", "--no-such-flag", status=2, says=["--no-such-flag"])
+        self.check_refused("paint", status=2)
+        self.check_refused(status=2)
+        self.check_refused("transcribe", status=2, says=["FILE"])
+        self.check_refused("caption", "--frames", "0", status=2)
+        self.check_refused("caption", "--frames", "2", "--fps", "1", status=2)
+
+    def test_a_file_that_is_not_there(self):
+        self.check_refused("caption", self.folder / "none.mp4", says=["none.mp4"])
+
+    def test_files_that_hold_no_media(self):
+        for name, data in (("empty.mp4", b""), ("text.mp4", b"not a film at all\n" * 99), ("zero.mp4", bytes(4096))):
+            with self.subTest(name):
+                self.check_refused("caption", self.written(name, data), says=[name])
+
+    def test_a_picture_that_is_too_large_is_refused_before_it_is_decoded(self):
+        path = self.written("huge.png", png_header(60000, 60000))
+        self.check_refused("caption", path, says=["huge.png", "60000"])
+
+    def test_a_sound_file_is_told_by_its_words(self):
+        path = self.folder / "sound.wav"
+        ffmpeg("-i", SAMPLES / "sample.mp4", "-vn", path)
+        result = result_of("caption", path, *SHORT)
+        self.assertEqual(result["audio"], "used")
+        self.assertTrue(any("no pictures" in warning for warning in result["warnings"]), result["warnings"])
+
+    def test_a_film_without_sound_has_no_transcript(self):
+        self.check_refused("transcribe", SAMPLES / "bikes.mp4", says=["bikes.mp4", "audio"])
+
+    def test_a_truncated_film_is_used_as_far_as_it_goes(self):
+        whole = self.folder / "whole.mkv"
+        ffmpeg("-i", SAMPLES / "bikes.mp4", "-c", "copy", whole)
+        data = whole.read_bytes()
+        result = result_of("caption", self.written("cut.mkv", data[:len(data) // 2]), *SHORT, "--no-text")
+        self.assertTrue(result["sampling"])
+
+    def test_models_and_compressors_that_do_not_exist(self):
+        clip = SAMPLES / "carphone_pristine.mp4"
+        self.check_refused("caption", clip, "--model", "/no/such/model", says=["/no/such/model", "nano"])
+        self.check_refused("caption", clip, "--compressor", "magic", says=["magic", "tome"])
+        self.check_refused("caption", clip, "--compressor", "tome:kep=1", says=["kep", "keep"])
+
+    def test_an_upstream_that_nobody_serves(self):
+        self.check_refused("caption", SAMPLES / "carphone_pristine.mp4", "--upstream", "encode=127.0.0.1:1",
+                           "--no-audio", says=["encode", "127.0.0.1:1"])
+
+
+class ModelsTest(unittest.TestCase):
+    def test_models_are_listed_with_what_is_on_disk(self):
+        status, output, errors = run("models", "--json")
+        self.assertEqual(status, 0, errors)
+        cards = {card["name"]: card for card in json.loads(output)}
+        self.assertTrue(cards["nano"]["on_disk"])
+        self.assertGreater(cards["nano"]["bytes"], 100e6)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,51 @@
+#include "services/tasks/clip.h"
+
+#include <ATen/ATen.h>
+
+#include <catch2/catch.hpp>
+
+#include "pipeline/base/error.h"
+#include "tests/support/close_to.h"
+
+namespace lv::services {
+namespace {
+
+/// Two pictures of two tokens each at these times; features count up from `first`.
+VisualTokens two_pictures(double first, double pts) {
+  VisualTokens tokens;
+  tokens.features = at::arange(first, first + 8).to(at::kFloat).view({4, 2});
+  tokens.offsets = at::tensor({0, 2, 4}, at::kInt);
+  tokens.grids = {{1, 2}, {1, 2}};
+  tokens.origin = {at::tensor({pts, pts, pts + 1, pts + 1}, at::kDouble), at::zeros({4}, at::kInt),
+                   at::zeros({4, 4}), at::full({4}, kObserved, at::kByte)};
+  tokens.labels = {{1, "cat", 0.5}};
+  return tokens;
+}
+
+TEST_CASE("joined tokens keep their order, packing, labels and source") {
+  const VisualTokens all = joined({two_pictures(0, 0), two_pictures(8, 5)}, {0, 1});
+  CHECK_NOTHROW(validate(all));
+  CHECK_THAT(all.features, CloseTo(at::arange(16).to(at::kFloat).view({8, 2}), 0, 0));
+  CHECK_THAT(all.offsets, CloseTo(at::tensor({0, 2, 4, 6, 8}), 0, 0));
+  CHECK_THAT(all.origin.source, CloseTo(at::tensor({0, 0, 0, 0, 1, 1, 1, 1}), 0, 0));
+  REQUIRE(all.labels.size() == 2);
+  CHECK(all.labels[1].picture == 3);
+}
+
+TEST_CASE("joining nothing gives valid tokens without rows") {
+  const VisualTokens none = joined({}, {});
+  CHECK_NOTHROW(validate(none));
+  CHECK(none.features.size(0) == 0);
+}
+
+TEST_CASE("between takes the rows of one source in a half-open span of time") {
+  const VisualTokens all = joined({two_pictures(0, 0), two_pictures(8, 0)}, {0, 1});
+  CompressedTokens tokens{all.features, at::ones({8}), all.origin, {}};
+  const CompressedTokens part = between(tokens, 1, 0, 1);
+  CHECK_NOTHROW(validate(part));
+  CHECK_THAT(part.embeddings, CloseTo(at::tensor({8.f, 9.f, 10.f, 11.f}).view({2, 2}), 0, 0));
+  CHECK(between(tokens, 0, 2, 9).embeddings.size(0) == 0);
+}
+
+}  // namespace
+}  // namespace lv::services
