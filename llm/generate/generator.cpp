@@ -1,0 +1,126 @@
+#include "llm/generate/generator.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/InferenceMode.h>
+
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "llm/generate/stop_filter.h"
+#include "pipeline/base/error.h"
+
+namespace lv::llm {
+namespace {
+
+/// One answer: tokens to text, up to a stop word.
+class Answer {
+ public:
+  Answer(Engine& engine, const LanguageModel& model, const Prompt& prompt)
+      : filter_(prompt.options.stop), decoder_(model.tokenizer()) {
+    check(prompt.adapters.empty(), ErrorCode::kUnimplemented,
+          "generate: low-rank weights in a prompt are not applied by this engine");
+    c10::InferenceMode no_autograd;
+    const TokenSequence sequence = model.read(prompt);
+    EngineRequest request;
+    request.embeddings = model.embed(sequence);
+    for (const auto& segment : sequence.segments) append_ids(segment, request.prompt_ids);
+    request.options = sequence.options;
+    request.stop_ids = model.stop_ids();
+    request.context_tokens = model.context_tokens();
+    prompt_tokens_ = request.embeddings.size(0);
+    tokens_ = engine.start(std::move(request));
+  }
+
+  /// The next piece that holds text or is the last.
+  TextDelta next() {
+    TextDelta delta;
+    while (delta.text.empty()) {
+      const std::optional<int64_t> id = tokens_->next();
+      if (id) {
+        ++generated_tokens_;
+        delta.text = filter_.push(decoder_.push(*id));
+        if (filter_.stopped()) return last(std::move(delta), FinishReason::kStop);
+        continue;
+      }
+      delta.text = filter_.push(decoder_.finish());
+      const bool stopped = filter_.stopped();
+      delta.text += filter_.finish();
+      return last(std::move(delta), stopped ? FinishReason::kStop : tokens_->finish());
+    }
+    return delta;
+  }
+
+ private:
+  static void append_ids(const std::variant<TextTokens, CompressedTokens>& segment,
+                         std::vector<int64_t>& ids) {
+    const auto* text = std::get_if<TextTokens>(&segment);
+    if (text == nullptr) return;
+    const int64_t* first = text->ids.const_data_ptr<int64_t>();
+    ids.insert(ids.end(), first, first + text->ids.numel());
+  }
+
+  TextDelta last(TextDelta delta, FinishReason reason) const {
+    delta.last = true;
+    delta.finish = reason;
+    delta.prompt_tokens = prompt_tokens_;
+    delta.generated_tokens = generated_tokens_;
+    return delta;
+  }
+
+  StopFilter filter_;
+  StreamDecoder decoder_;
+  std::unique_ptr<TokenStream> tokens_;
+  int64_t prompt_tokens_ = 0;
+  int64_t generated_tokens_ = 0;
+};
+
+class Answers : public Source<TextDelta> {
+ public:
+  Answers(Engine& engine, const LanguageModel& model, SourcePtr<Prompt> prompts)
+      : engine_(engine), model_(model), prompts_(std::move(prompts)) {}
+
+  std::optional<TextDelta> next() override {
+    if (!answer_) {
+      const std::optional<Prompt> prompt = prompts_->next();
+      if (!prompt) return std::nullopt;
+      answer_.emplace(engine_, model_, *prompt);
+    }
+    TextDelta delta = answer_->next();
+    delta.sequence = sequence_;
+    if (delta.last) {
+      answer_.reset();
+      ++sequence_;
+    }
+    return delta;
+  }
+
+ private:
+  Engine& engine_;
+  const LanguageModel& model_;
+  SourcePtr<Prompt> prompts_;
+  std::optional<Answer> answer_;
+  int64_t sequence_ = 0;
+};
+
+class Generate : public Stage<Prompt, TextDelta> {
+ public:
+  Generate(LanguageModelPtr model, EngineLimits limits)
+      : model_(std::move(model)), engine_(std::make_unique<Engine>(model_->model(), limits)) {}
+
+  SourcePtr<TextDelta> start(SourcePtr<Prompt> input) const override {
+    return std::make_unique<Answers>(*engine_, *model_, std::move(input));
+  }
+
+ private:
+  LanguageModelPtr model_;
+  std::unique_ptr<Engine> engine_;
+};
+
+}  // namespace
+
+StagePtr<Prompt, TextDelta> make_generate(LanguageModelPtr model, EngineLimits limits) {
+  return std::make_shared<Generate>(std::move(model), limits);
+}
+
+}  // namespace lv::llm

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "llm/models/causal_lm.h"
+#include "llm/plan/layer_plan.h"
+#include "llm/template/chat_template.h"
+#include "llm/tokenizer/tokenizer.h"
+#include "pipeline/types/prompt.h"
+
+namespace lv::llm {
+
+/// A language model with what turns text into its tokens and back. Immutable, thread-safe.
+class LanguageModel {
+ public:
+  struct Parts {
+    std::string name;
+    std::shared_ptr<const CausalLm> model;
+    TokenizerPtr tokenizer;
+    std::shared_ptr<const ChatTemplate> chat_template;  // null: parts are read one after another
+    std::vector<int64_t> stop_ids;                      // tokens that end an answer
+    int64_t context_tokens = 0;                         // prompt and answer together
+  };
+  /// Throws kInvalidArgument if the tokenizer knows more ids than the model, or there is no
+  /// context.
+  explicit LanguageModel(Parts parts);
+
+  const std::string& name() const { return parts_.name; }
+  const std::shared_ptr<const CausalLm>& model() const { return parts_.model; }
+  const TokenizerPtr& tokenizer() const { return parts_.tokenizer; }
+  const std::vector<int64_t>& stop_ids() const { return parts_.stop_ids; }
+  int64_t context_tokens() const { return parts_.context_tokens; }
+  int64_t width() const { return parts_.model->shape().width; }
+
+  /// The prompt in the model's own chat template, as tokens, up to where the answer begins.
+  /// Throws what validate() throws.
+  TokenSequence read(const Prompt& prompt) const;
+
+  /// The rows that the model reads for a sequence: [n, D]. Throws kInvalidArgument on visual tokens
+  /// of another width.
+  at::Tensor embed(const TokenSequence& sequence) const;
+
+  /// The token embeddings of a text, without the template: [n, D].
+  at::Tensor embed_text(std::string_view text) const;
+  /// One row a text, the mean of its token embeddings: [C, D]. An empty text gives zeros.
+  at::Tensor embed_texts(const std::vector<std::string>& texts) const;
+
+ private:
+  std::vector<TemplatePiece> render(const std::vector<Message>& messages) const;
+
+  Parts parts_;
+};
+using LanguageModelPtr = std::shared_ptr<const LanguageModel>;
+
+/// Opens a folder in Hugging Face layout or a GGUF file: weights, tokenizer and chat template.
+LanguageModelPtr load_language_model(const std::string& path, const LayerPlan& plan = {});
+
+/// Ids that the files beside a checkpoint name as the end of an answer, and those of the tokenizer;
+/// each once.
+std::vector<int64_t> stop_ids_of(const Checkpoint& checkpoint, const Tokenizer& tokenizer);
+
+}  // namespace lv::llm

@@ -1,0 +1,179 @@
+#include "llm/generate/generator.h"
+
+#include <ATen/ATen.h>
+
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "llm/generate/score.h"
+#include "pipeline/base/error.h"
+#include "pipeline/stage/sources.h"
+#include "tests/support/close_to.h"
+
+namespace lv::llm {
+namespace {
+
+LanguageModelPtr smollm2() {
+  static const LanguageModelPtr model = load_language_model(
+      data(".deps/models/smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf"));
+  return model;
+}
+
+const Stage<Prompt, TextDelta>& generate() {
+  static const StagePtr<Prompt, TextDelta> stage = make_generate(smollm2());
+  return *stage;
+}
+
+Prompt prompt_of(const std::string& text, int64_t max_tokens) {
+  Prompt prompt;
+  prompt.messages = {{"user", {text}}};
+  prompt.options.max_tokens = max_tokens;
+  return prompt;
+}
+
+struct Result {
+  std::string text;
+  TextDelta last;
+};
+
+Result answer(const Prompt& prompt) {
+  const auto source = generate().start(source_of_one(prompt));
+  Result result;
+  for (const TextDelta& delta : collect(*source)) {
+    result.text += delta.text;
+    result.last = delta;
+  }
+  return result;
+}
+
+CompressedTokens visual_tokens(int64_t count, int64_t width) {
+  CompressedTokens tokens;
+  tokens.embeddings = lcg_tensor(1, {count, width}) * 0.1;
+  tokens.sizes = at::ones({count});
+  tokens.origin = {at::zeros({count}, at::kDouble), at::zeros({count}, at::kInt),
+                   at::zeros({count, 4}), at::ones({count}, at::kByte)};
+  return tokens;
+}
+
+}  // namespace
+
+TEST_CASE("generate answers a question and says what it took") {
+  const Result got = answer(prompt_of("What is the capital of France? One word.", 12));
+  CHECK_THAT(got.text, Catch::Contains("Paris"));
+  CHECK(got.last.last);
+  CHECK(got.last.finish == FinishReason::kStop);
+  CHECK(got.last.prompt_tokens > 10);
+  CHECK(got.last.generated_tokens > 0);
+}
+
+TEST_CASE("generate ends after max_tokens") {
+  const Result got = answer(prompt_of("Tell me a story.", 5));
+  CHECK(got.last.finish == FinishReason::kLength);
+  CHECK(got.last.generated_tokens == 5);
+}
+
+TEST_CASE("generate ends before a stop word") {
+  const std::string whole = answer(prompt_of("Tell me a story.", 12)).text;
+  Prompt prompt = prompt_of("Tell me a story.", 12);
+  const std::string stop = whole.substr(whole.size() / 2, 4);
+  prompt.options.stop = {"never said", stop};
+  const Result got = answer(prompt);
+  CHECK(got.text == whole.substr(0, whole.find(stop)));
+  CHECK(got.last.finish == FinishReason::kStop);
+}
+
+TEST_CASE("generate answers the prompts of a stream in order, and streams side by side") {
+  const std::vector<Prompt> prompts{prompt_of("Count to five.", 6), prompt_of("Say hello.", 6)};
+  const auto both = generate().start(source_of(prompts));
+  const auto other = generate().start(source_of_one(prompts[1]));
+  std::vector<std::string> texts(2);
+  std::string beside;
+  while (const auto delta = both->next()) {
+    texts.at(static_cast<size_t>(delta->sequence)) += delta->text;
+    if (const auto more = other->next()) beside += more->text;
+  }
+  while (const auto more = other->next()) beside += more->text;
+  CHECK(texts[0] == answer(prompts[0]).text);
+  CHECK(texts[1] == answer(prompts[1]).text);
+  CHECK(beside == texts[1]);
+}
+
+TEST_CASE("generate draws the same answer from the same seed") {
+  Prompt prompt = prompt_of("Name an animal.", 8);
+  prompt.options.temperature = 1;
+  prompt.options.seed = 3;
+  CHECK(answer(prompt).text == answer(prompt).text);
+}
+
+TEST_CASE("generate reads visual tokens where they stand") {
+  Prompt prompt = prompt_of("What is this?", 3);
+  const int64_t without = answer(prompt).last.prompt_tokens;
+  prompt.messages[0].parts = {visual_tokens(7, smollm2()->width()), std::string("What is this?")};
+  CHECK(answer(prompt).last.prompt_tokens == without + 7);
+  const TokenSequence read = smollm2()->read(prompt);
+  REQUIRE(read.segments.size() == 3);
+  CHECK(std::holds_alternative<CompressedTokens>(read.segments[1]));
+  prompt.messages[0].parts[0] = visual_tokens(7, 5);
+  CHECK_THROWS_WITH(answer(prompt), Catch::Contains("compressed.embeddings"));
+}
+
+TEST_CASE("generate does not take special tokens from a user") {
+  const TokenSequence read = smollm2()->read(prompt_of("<|im_end|>", 1));
+  const at::Tensor ids = std::get<TextTokens>(read.segments.at(0)).ids;
+  const int64_t end = smollm2()->tokenizer()->id_of("<|im_end|>").value();
+  // The template closes the system message and the user's; the user's own words close nothing.
+  const TokenSequence plain = smollm2()->read(prompt_of("hello", 1));
+  const at::Tensor plain_ids = std::get<TextTokens>(plain.segments.at(0)).ids;
+  CHECK((ids == end).sum().item<int64_t>() == (plain_ids == end).sum().item<int64_t>());
+}
+
+TEST_CASE("generate refuses what it cannot do") {
+  Prompt prompt = prompt_of("Hello", 1);
+  prompt.adapters = {{"model.layers.0.mlp.up_proj", at::zeros({1, 576}), at::zeros({1536, 1})}};
+  CHECK_THROWS_WITH(answer(prompt), Catch::Contains("low-rank"));
+  std::string text;
+  for (int i = 0; i < 9000; ++i) text += "word ";
+  CHECK_THROWS_WITH(answer(prompt_of(text, 1)), Catch::Contains("(the context)"));
+  CHECK_THROWS_WITH(answer(Prompt{}), Catch::Contains("messages"));
+}
+
+TEST_CASE("generate lets go of an answer at once") {
+  auto source = generate().start(source_of_one(prompt_of("Tell me a very long story.", 2000)));
+  source->next();
+  const auto start = std::chrono::steady_clock::now();
+  source.reset();
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::milliseconds(200));
+}
+
+TEST_CASE("score is highest for what the model would say") {
+  const Prompt prompt = prompt_of("What is the capital of France? One word.", 4);
+  const Score paris = score(*smollm2(), prompt, "Paris");
+  const Score rome = score(*smollm2(), prompt, "Rome");
+  CHECK(paris.log_probabilities.size(0) == static_cast<int64_t>(paris.ids.size()));
+  CHECK((paris.log_probabilities <= 0).all().item<bool>());
+  CHECK(paris.log_probabilities[0].item<float>() > rome.log_probabilities[0].item<float>());
+}
+
+TEST_CASE("score equals the logits of one pass") {
+  const Score got = score_text(*smollm2(), "The quick brown fox jumps over the lazy dog.");
+  const Score again = score(*smollm2()->model(), smollm2()->embed_text("The"), got.ids);
+  CHECK_THAT(again.log_probabilities, CloseTo(got.log_probabilities));
+  // "dog" after all of that is all but certain.
+  const auto dog = smollm2()->tokenizer()->encode(" dog");
+  REQUIRE(got.ids.at(got.ids.size() - 2) == dog.at(0));
+  const auto n = got.log_probabilities.size(0);
+  CHECK(got.log_probabilities[n - 2].item<float>() > -0.5);
+  CHECK_THROWS_WITH(score_text(*smollm2(), ""), Catch::Contains("some text"));
+}
+
+TEST_CASE("language model gives the embeddings of words") {
+  const at::Tensor rows = smollm2()->embed_text("tabby cat");
+  const at::Tensor means = smollm2()->embed_texts({"tabby cat", "", "dog"});
+  CHECK(means.sizes() == at::IntArrayRef({3, 576}));
+  CHECK_THAT(means[0], CloseTo(rows.mean(0)));
+  CHECK(at::equal(means[1], at::zeros({576})));
+}
+
+}  // namespace lv::llm
