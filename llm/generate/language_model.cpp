@@ -104,7 +104,8 @@ std::vector<TemplatePiece> LanguageModel::render(const std::vector<Message>& mes
   for (const char* mark : {"<image>", "<|image_pad|>"}) {
     if (options.visual_mark.empty() && parts_.tokenizer->id_of(mark)) options.visual_mark = mark;
   }
-  // A last message of the assistant is the beginning of the answer: it stands behind the template's own prompt for it.
+  // A last message of the assistant is the beginning of the answer: it stands behind the template's
+  // own prompt for it.
   const bool begun = messages.back().role == "assistant";
   const auto asked = static_cast<int64_t>(messages.size()) - (begun ? 1 : 0);
   std::vector<TemplatePiece> pieces =

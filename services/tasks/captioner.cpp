@@ -14,7 +14,10 @@
 namespace lv::services {
 namespace {
 
-constexpr const char* kDefaultRequest = "Describe what is shown in one or two sentences.";
+constexpr const char* kDefaultRequest = "Describe what is shown in one sentence.";
+// A small model stays with the matter when its answer is begun for it.
+constexpr const char* kFilmBeginning = "The video shows";
+constexpr const char* kStillBeginning = "The picture shows";
 
 /// One run: what it has found out so far and the clock that it is timed with.
 struct Run {
@@ -123,14 +126,20 @@ VisualContext compress(Run& run, VisualTokens visual) {
 /// The model's answer about these scenes. Streams it to the observer if `stream`.
 std::string answer(Run& run, const std::vector<Scene>& scenes, const AdapterWeights& adapters,
                    bool stream) {
+  const bool own_words = run.request.prompt.empty();
   Prompt prompt;
   prompt.messages.push_back(
-      message_about(scenes, run.request.prompt.empty() ? kDefaultRequest : run.request.prompt));
+      message_about(scenes, own_words ? kDefaultRequest : run.request.prompt));
+  std::string text;
+  if (own_words) {
+    text = scenes.front().still ? kStillBeginning : kFilmBeginning;
+    prompt.messages.push_back({"assistant", {text}});
+  }
   prompt.options = run.request.options;
   prompt.adapters = adapters;
   auto deltas = timed(run.stages.generate->start(source_of_one(std::move(prompt))), run.clock,
                       run.result.times.generate);
-  std::string text;
+  if (stream && run.observer.text) run.observer.text(text);
   while (auto delta = deltas->next()) {
     run.check_not_cancelled();
     text += delta->text;
