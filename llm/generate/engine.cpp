@@ -174,10 +174,18 @@ class Engine::Loop {
     return steps;
   }
 
+  bool abandoned(const std::vector<RunPtr>& chosen) {
+    std::lock_guard lock(mutex_);
+    return stopped_ || std::all_of(chosen.begin(), chosen.end(),
+                                   [](const RunPtr& run) { return run->cancelled; });
+  }
+
   void step(std::vector<RunPtr>& chosen) {
     try {
       const std::vector<SequenceStep> steps = plan_step(chosen);
-      const at::Tensor hidden = model_->forward(pack(steps), {*kv_, states_});  // [n, D]
+      PackedBatch batch = pack(steps);
+      batch.abandoned = [&] { return abandoned(chosen); };
+      const at::Tensor hidden = model_->forward(batch, {*kv_, states_});  // [n, D]
       std::vector<RunPtr> answering;
       std::vector<int64_t> last_rows;
       int64_t row = 0;

@@ -24,11 +24,11 @@ struct EngineRequest {
 struct EngineLimits {
   int64_t max_sequences = 16;          // read at the same time; the others wait in order
   int64_t max_total_tokens = 1 << 17;  // that all of them may grow to; one alone always runs
-  int64_t step_tokens = 128;           // of prompts read in one step: bounds how long a step takes
+  int64_t step_tokens = 128;           // of prompts read in one step: bounds how long others wait
 };
 
-/// The tokens of one answer as they come. Destroying it cancels the answer before the engine's next
-/// step. Not thread-safe.
+/// The tokens of one answer as they come. Destroying it cancels the answer, between two layers if
+/// nobody else's tokens are in the step. Not thread-safe.
 class TokenStream {
  public:
   virtual ~TokenStream() = default;

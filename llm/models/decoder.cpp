@@ -174,6 +174,8 @@ class Decoder : public CausalLm {
     const Layout layout{batch, batch.offsets.const_data_ptr<int32_t>(), rope_table(batch)};
     at::Tensor x = batch.embeddings.clone();
     for (size_t i = 0; i < layers_.size(); ++i) {
+      check(!batch.abandoned || !batch.abandoned(), ErrorCode::kCancelled,
+            "forward: nobody waits for it any more");
       const Layer& layer = layers_[i];
       x.add_(layer.attention(layer.attention_norm(x), layout, static_cast<int64_t>(i), memory.kv));
       x.add_(layer.mlp(layer.mlp_norm(x)));

@@ -4,6 +4,7 @@
 //   llm_bench MODEL [key=value,...]
 //   ids=FILE      whitespace-separated token ids to read; made up if absent
 //   prompt=512 new=64 repeat=5 threads=2
+//   step=128      prompt tokens read in one step
 //   logits=FILE   float32 [ids, V], raw, of every position (then nothing is timed)
 
 #include <ATen/ATen.h>
@@ -94,13 +95,15 @@ void run(const std::string& path, Params params) {
   const int64_t prompt = params.get("prompt", 512);
   const int64_t count = params.get("new", 64);
   const int64_t repeat = params.get("repeat", 5);
+  EngineLimits limits;
+  limits.step_tokens = params.get("step", limits.step_tokens);
   at::set_num_threads(static_cast<int>(params.get("threads", 2)));
   params.done("llm_bench");
 
   const std::shared_ptr<const CausalLm> model = make_model(open_checkpoint(path));
   const std::vector<int64_t> ids = ids_of(ids_file, prompt, model->shape().vocabulary);
   if (!logits_file.empty()) return write_logits(*model, ids, logits_file);
-  Engine engine(model);
+  Engine engine(model, limits);
   time_once(engine, *model, ids, 4);
   std::vector<double> prefill;
   std::vector<double> decode;
@@ -114,6 +117,7 @@ void run(const std::string& path, Params params) {
   result.set("model", path);
   result.set("prompt_tokens", static_cast<int64_t>(ids.size()));
   result.set("new_tokens", static_cast<int64_t>(last.ids.size()));
+  result.set("step_tokens", limits.step_tokens);
   result.set("threads", at::get_num_threads());
   result.set("prefill_tokens_per_second", median(prefill));
   result.set("decode_tokens_per_second", median(decode));

@@ -140,6 +140,19 @@ TEST_CASE("models refuse checkpoints that do not fit") {
   refuses("\"silu\"", "\"relu\"", "expected silu");
 }
 
+TEST_CASE("models stop between layers when nobody waits") {
+  const auto model = make_model(open_checkpoint(folder_of("tiny_llama")));
+  const auto kv = make_dense_kv_store({2, 2, 8});
+  StateStore states;
+  const SequenceId sequence = kv->create(0);
+  PackedBatch batch = pack({{sequence, at::zeros({3, 32}), 0, 3}});
+  int asked = 0;
+  batch.abandoned = [&] { return ++asked == 2; };
+  CHECK_THROWS_WITH(model->forward(batch, {*kv, states}), Catch::Contains("nobody waits"));
+  CHECK(kv->length(sequence, 0) == 3);
+  CHECK(kv->length(sequence, 1) == 0);
+}
+
 TEST_CASE("models refuse batches that do not fit") {
   const auto model = make_model(open_checkpoint(folder_of("tiny_llama")));
   const auto kv = make_dense_kv_store({2, 2, 8});
