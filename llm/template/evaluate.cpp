@@ -89,19 +89,9 @@ Value Interpreter::evaluate(const Expression& e) {
     case Expression::kName:
       return lookup(e.name);
     case Expression::kList:
-    case Expression::kTuple: {
-      charge(e.parts.size() * sizeof(Value) + 64);
-      Value::List items;
-      for (const auto& item : e.parts) items.push_back(evaluate(*item));
-      return Value::of(std::move(items), e.kind == Expression::kTuple);
-    }
-    case Expression::kDict: {
-      charge(e.parts.size() * sizeof(Value) + 64);
-      Value::Dict members;
-      for (size_t i = 0; i + 1 < e.parts.size(); i += 2)
-        members.emplace_back(part(i).str(), part(i + 1));
-      return Value::of(std::move(members));
-    }
+    case Expression::kTuple:
+    case Expression::kDict:
+      return collection(e);
     case Expression::kAttribute:
       return attribute(part(0), e.name);
     case Expression::kItem:
@@ -141,6 +131,18 @@ Value Interpreter::evaluate(const Expression& e) {
       return e.parts[2] ? part(2) : Value();
   }
   return {};
+}
+
+/// A list, tuple or dictionary that is written out.
+Value Interpreter::collection(const Expression& e) {
+  charge(e.parts.size() * sizeof(Value) + 64);
+  Value::List items;
+  for (const auto& item : e.parts) items.push_back(evaluate(*item));
+  if (e.kind != Expression::kDict) return Value::of(std::move(items), e.kind == Expression::kTuple);
+  Value::Dict members;
+  for (size_t i = 0; i + 1 < items.size(); i += 2)
+    members.emplace_back(items[i].str(), std::move(items[i + 1]));
+  return Value::of(std::move(members));
 }
 
 Arguments Interpreter::arguments(const Expression& e, size_t first) {

@@ -255,28 +255,37 @@ Value extreme(Interpreter& run, const Value& value, int sign) {
   return best;
 }
 
+Value default_filter(Interpreter&, const Value& value, const Arguments& arguments) {
+  const bool missing =
+      value.is_undefined() || (arguments.get(1, "boolean").truthy() && !value.truthy());
+  if (!missing) return value;
+  return arguments.has(0, "default_value") ? arguments.get(0, "default_value") : Value::of("");
+}
+
+Value replace_filter(Interpreter& run, const Value& value, const Arguments& arguments) {
+  const Value count = arguments.get(2, "count");
+  return Value::of(replaced(run, text_of(value), text_of(arguments.get(0, "old")),
+                            text_of(arguments.get(1, "new")),
+                            count.is_int() ? count.as_int() : -1));
+}
+
+Value abs_filter(Interpreter&, const Value& value, const Arguments&) {
+  if (!value.is_number()) template_error(std::string("abs of ") + value.kind());
+  return value.is_float() ? Value::of(std::fabs(value.as_float()))
+                          : Value::of(std::abs(std::max(value.as_int(), -INT64_MAX)));
+}
+
 const std::map<std::string, Filter, std::less<>>& filters() {
   using Run = Interpreter&;
   using V = const Value&;
   using A = const Arguments&;
-  static const Filter length = length_filter;
-  static const Filter fallback = [](Run, V x, A a) {
-    const bool missing = x.is_undefined() || (a.get(1, "boolean").truthy() && !x.truthy());
-    if (!missing) return x;
-    return a.has(0, "default_value") ? a.get(0, "default_value") : Value::of("");
-  };
   static const std::map<std::string, Filter, std::less<>> all = {
-      {"abs",
-       [](Run, V x, A) {
-         if (!x.is_number()) template_error(std::string("abs of ") + x.kind());
-         return x.is_float() ? Value::of(std::fabs(x.as_float()))
-                             : Value::of(std::abs(std::max(x.as_int(), -INT64_MAX)));
-       }},
+      {"abs", abs_filter},
       {"capitalize",
        [](Run, V x, A) { return Value::of(with_case(text_of(x), LetterCase::kCapitalized)); }},
-      {"count", length},
-      {"d", fallback},
-      {"default", fallback},
+      {"count", length_filter},
+      {"d", default_filter},
+      {"default", default_filter},
       {"dictsort", dictsort_filter},
       {"first", [](Run r, V x, A) { return end_of(r, x, false); }},
       {"float", float_filter},
@@ -285,7 +294,7 @@ const std::map<std::string, Filter, std::less<>>& filters() {
       {"items", [](Run, V x, A) { return Value::of(pairs_of(x)); }},
       {"join", join_filter},
       {"last", [](Run r, V x, A) { return end_of(r, x, true); }},
-      {"length", length},
+      {"length", length_filter},
       {"list", [](Run r, V x, A) { return Value::of(list_of(r, x)); }},
       {"lower", [](Run, V x, A) { return Value::of(with_case(text_of(x), LetterCase::kLower)); }},
       {"map", map_filter},
@@ -293,12 +302,7 @@ const std::map<std::string, Filter, std::less<>>& filters() {
       {"min", [](Run r, V x, A) { return extreme(r, x, -1); }},
       {"reject", [](Run r, V x, A a) { return selected(r, x, a, false, false); }},
       {"rejectattr", [](Run r, V x, A a) { return selected(r, x, a, true, false); }},
-      {"replace",
-       [](Run r, V x, A a) {
-         const Value count = a.get(2, "count");
-         return Value::of(replaced(r, text_of(x), text_of(a.get(0, "old")),
-                                   text_of(a.get(1, "new")), count.is_int() ? count.as_int() : -1));
-       }},
+      {"replace", replace_filter},
       {"reverse", reverse_filter},
       {"round", round_filter},
       {"safe", [](Run, V x, A) { return x; }},

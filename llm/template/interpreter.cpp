@@ -250,12 +250,12 @@ Text Interpreter::run_macro(const Statement& s, const Arguments& given, const Cl
   if (given.positional.size() > s.parameters.size())
     template_error("macro '" + s.name + "' takes at most " + std::to_string(s.parameters.size()) +
                    " arguments, got " + std::to_string(given.positional.size()));
-  for (const auto& [name, value] : given.named) {
+  for (const auto& argument : given.named) {
     const bool known = std::any_of(s.parameters.begin(), s.parameters.end(),
-                                   [&](const Parameter& p) { return p.name == name; });
-    if (!known && name != "caller")
-      template_error("macro '" + s.name + "' has no parameter '" + name + "'");
-    variables[name] = value;
+                                   [&](const Parameter& p) { return p.name == argument.first; });
+    if (!known && argument.first != "caller")
+      template_error("macro '" + s.name + "' has no parameter '" + argument.first + "'");
+    variables[argument.first] = argument.second;
   }
   const Value caller = lookup("caller");
   Closure outer(std::make_move_iterator(scopes_.begin() + kOwnScopes),

@@ -43,6 +43,7 @@ class Interpreter {
   };
 
   Value evaluate(const Expression& e);
+  Value collection(const Expression& e);
   Value lookup(std::string_view name) const;
   Value attribute(const Value& object, const std::string& name);
   Value item(const Value& object, const Value& index);
