@@ -14,6 +14,7 @@ namespace {
 // A visual part within a string: one character of a private plane, of origin kVisual.
 constexpr char32_t kFirstMark = 0xF0000;
 constexpr size_t kMaxVisuals = 65534;
+constexpr int64_t kMaxRange = 100'000;  // as in jinja2's sandbox
 
 Text visual_text(size_t number) {
   check(number < kMaxVisuals, ErrorCode::kInvalidArgument,
@@ -103,6 +104,9 @@ Value range_of(Interpreter& run, const Arguments& given) {
     bounds[count == 1 ? 1 : i] = std::clamp<int64_t>(x.as_int(), -(1LL << 40), 1LL << 40);
   }
   if (bounds[2] == 0) template_error("range: expected a step other than 0");
+  const int64_t length = (bounds[1] - bounds[0]) / bounds[2];
+  check(length <= kMaxRange, ErrorCode::kResourceExhausted,
+        "chat template: range: expected at most 100000 numbers, got more");
   Value::List items;
   for (int64_t x = bounds[0]; bounds[2] > 0 ? x < bounds[1] : x > bounds[1]; x += bounds[2]) {
     run.charge(sizeof(Value));

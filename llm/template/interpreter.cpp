@@ -8,7 +8,7 @@
 namespace lv::llm {
 namespace {
 
-constexpr size_t kMaxBytes = 256 << 20;
+constexpr size_t kMaxBytes = 128 << 20;
 constexpr int64_t kMaxSteps = 5'000'000;
 constexpr int kMaxDepth = 400;
 constexpr size_t kOwnScopes = 2;  // what the template is given, and what it sets itself
@@ -64,7 +64,7 @@ Interpreter::Interpreter(const Block& root, Variables globals) : root_(root) {
 
 void Interpreter::charge(size_t bytes) {
   check(bytes <= kMaxBytes && bytes_ + bytes <= kMaxBytes, ErrorCode::kResourceExhausted,
-        "chat template: more than 256 MiB of values");
+        "chat template: more than 128 MiB of values");
   bytes_ += bytes;
 }
 

@@ -34,7 +34,7 @@ struct TokenizerParts {
   std::vector<int64_t> stop_ids;
 };
 
-/// As load_tokenizer_json(), for a caller that knows more.
+/// As the functions of tokenizer.h, for a caller that knows more.
 TokenizerParts parts_from_json(const Json& description);
 TokenizerParts parts_from_gguf(const Json& metadata);
 

@@ -83,7 +83,7 @@ class StreamDecoder {
 /// A Hugging Face tokenizer.json. Throws kInvalidArgument, or kUnimplemented on a part that is not
 /// understood, by name.
 TokenizerPtr load_tokenizer_json(const std::string& path);
-TokenizerPtr load_tokenizer_json(const Json& description);
+TokenizerPtr tokenizer_from_json(const Json& description);
 
 /// From the key-values of a GGUF file (tokenizer.ggml.*). Same errors.
 TokenizerPtr tokenizer_from_gguf(const Json& metadata);

@@ -162,14 +162,14 @@ TokenizerParts parts_from_json(const Json& description) {
   return parts;
 }
 
-TokenizerPtr load_tokenizer_json(const Json& description) {
+TokenizerPtr tokenizer_from_json(const Json& description) {
   return std::make_shared<const Tokenizer>(parts_from_json(description));
 }
 
 TokenizerPtr load_tokenizer_json(const std::string& path) {
   const Json description = read_json_file(path);
   try {
-    return load_tokenizer_json(description);
+    return tokenizer_from_json(description);
   } catch (const Error& problem) {
     throw Error(problem.code(), path + ": " + problem.what());
   }

@@ -11,7 +11,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   const std::string_view text = all.substr(std::min(zero + 1, size));
   try {
     const auto tokenizer =
-        lv::llm::load_tokenizer_json(lv::parse_json(all.substr(0, zero), "tokenizer.json"));
+        lv::llm::tokenizer_from_json(lv::parse_json(all.substr(0, zero), "tokenizer.json"));
     const lv::llm::TextPiece pieces[] = {{text, true}, {text, false}};
     const auto ids = tokenizer->with_ends(tokenizer->encode(pieces));
     tokenizer->decode(ids);

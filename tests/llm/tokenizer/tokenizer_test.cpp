@@ -141,7 +141,7 @@ TEST_CASE("tokenizer: a stream never ends within a character", "[tokenizer]") {
 }
 
 TEST_CASE("tokenizer: tokens by id and by name", "[tokenizer]") {
-  const TokenizerPtr tokenizer = load_tokenizer_json(tiny());
+  const TokenizerPtr tokenizer = tokenizer_from_json(tiny());
   CHECK(tokenizer->size() == 6);
   CHECK(tokenizer->id_of("<x>") == 5);
   CHECK(tokenizer->id_of("abc") == 4);
@@ -156,7 +156,7 @@ TEST_CASE("tokenizer: tokens by id and by name", "[tokenizer]") {
 }
 
 TEST_CASE("tokenizer: merges may be pairs", "[tokenizer]") {
-  const TokenizerPtr tokenizer = load_tokenizer_json(tiny(
+  const TokenizerPtr tokenizer = tokenizer_from_json(tiny(
       "model", R"({"type": "BPE", "vocab": {"a": 0, " ": 1, "a ": 2}, "merges": [["a", " "]]})"));
   CHECK(tokenizer->encode("a a") == Ids{2, 0});
 }
@@ -198,11 +198,11 @@ TEST_CASE("tokenizer: a wrong description is refused by the part that is wrong",
       {"added_tokens", R"([{"content": "x"}])", "'id'"},
   }));
   INFO(key << " " << value);
-  CHECK_THROWS_WITH(load_tokenizer_json(tiny(key, value)), Contains(text));
+  CHECK_THROWS_WITH(tokenizer_from_json(tiny(key, value)), Contains(text));
 }
 
 TEST_CASE("tokenizer: a hostile regular expression is stopped", "[tokenizer]") {
-  const TokenizerPtr tokenizer = load_tokenizer_json(
+  const TokenizerPtr tokenizer = tokenizer_from_json(
       tiny("pre_tokenizer",
            R"({"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated"})"));
   CHECK_THROWS_WITH(tokenizer->encode(std::string(40, 'a') + "b"),
@@ -210,7 +210,7 @@ TEST_CASE("tokenizer: a hostile regular expression is stopped", "[tokenizer]") {
 }
 
 TEST_CASE("tokenizer: a file that is not there, or no JSON, is named", "[tokenizer]") {
-  CHECK_THROWS_WITH(load_tokenizer_json(std::string("/nowhere/tokenizer.json")),
+  CHECK_THROWS_WITH(load_tokenizer_json("/nowhere/tokenizer.json"),
                     Contains("/nowhere/tokenizer.json: cannot be opened"));
   TemporaryFolder folder;
   write_file(folder / "t.json", "[1]");
