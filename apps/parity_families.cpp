@@ -5,7 +5,7 @@
 #include "audio/encoders/ctranslate2_whisper.h"
 #include "audio/encoders/whisper.h"
 #include "audio/features/log_mel.h"
-#include "llm/generate/parity.h"
+#include "llm/engine/parity.h"
 #include "pipeline/base/json.h"
 #include "pipeline/weights/checkpoint.h"
 #include "vision/encoders/clip_vision.h"

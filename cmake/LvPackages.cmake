@@ -3,6 +3,7 @@
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 find_package(nlohmann_json REQUIRED)
+find_package(ZLIB REQUIRED)
 
 # LibTorch, as the PyPI wheel lays it out. Its own TorchConfig.cmake asks for CUDA even for CPU programs.
 foreach(lib c10 torch_cpu)
@@ -36,5 +37,7 @@ if(LV_SERVICES)
   find_package(gRPC CONFIG REQUIRED)
   find_package(CLI11 REQUIRED)
 endif()
-pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
-pkg_check_modules(ICU REQUIRED IMPORTED_TARGET icu-uc)
+if(LV_TEXT)
+  pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
+  pkg_check_modules(ICU REQUIRED IMPORTED_TARGET icu-uc)
+endif()

@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "llm/generate/engine.h"
+#include "llm/engine/engine.h"
 #include "llm/generate/language_model.h"
 #include "pipeline/stage/stage.h"
 #include "pipeline/types/prompt.h"

@@ -18,7 +18,7 @@
 #include <iterator>
 #include <vector>
 
-#include "llm/generate/engine.h"
+#include "llm/engine/engine.h"
 #include "llm/models/models.h"
 #include "llm/models/packed_batch.h"
 #include "pipeline/base/error.h"

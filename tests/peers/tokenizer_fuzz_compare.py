@@ -1,6 +1,6 @@
 """Compares our tokenizer with PyPI tokenizers (0.23.3) on random Unicode strings.
 
-  python tests/peers/tokenizer_fuzz_compare.py --binary build/cpu/tests/llm_test tokenizer.json ... [--count 20000] [--seed 0]
+  python tests/peers/tokenizer_fuzz_compare.py --binary build/cpu/tests/llm_text_test tokenizer.json ... [--count 20000] [--seed 0]
 
 A .gguf file (byte-level BPE that splits digits, as SmolLM2's; needs PyPI gguf) is compared with the same vocabulary and merges
 in tokenizers. Ids and decoded texts must be equal, and so must the streamed text wherever it stands for valid UTF-8.
@@ -90,7 +90,7 @@ def compare(binary, path, count, seed):
 if __name__ == "__main__":
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("tokenizers", nargs="+")
-    options.add_argument("--binary", default="build/cpu/tests/llm_test")
+    options.add_argument("--binary", default="build/cpu/tests/llm_text_test")
     options.add_argument("--count", type=int, default=20000)
     options.add_argument("--seed", type=int, default=0)
     given = options.parse_args()

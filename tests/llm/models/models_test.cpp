@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "llm/generate/parity.h"
+#include "llm/engine/parity.h"
 #include "llm/models/decoder.h"
 #include "llm/models/packed_batch.h"
 #include "pipeline/base/error.h"

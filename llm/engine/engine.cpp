@@ -1,4 +1,4 @@
-#include "llm/generate/engine.h"
+#include "llm/engine/engine.h"
 
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
@@ -11,7 +11,7 @@
 #include <thread>
 #include <utility>
 
-#include "llm/generate/sampler.h"
+#include "llm/engine/sampler.h"
 #include "llm/models/packed_batch.h"
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"

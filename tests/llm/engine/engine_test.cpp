@@ -1,4 +1,4 @@
-#include "llm/generate/engine.h"
+#include "llm/engine/engine.h"
 
 #include <ATen/ATen.h>
 

@@ -1,4 +1,4 @@
-#include "llm/generate/parity.h"
+#include "llm/engine/parity.h"
 
 #include <ATen/ATen.h>
 

@@ -1,4 +1,4 @@
-#include "llm/generate/sampler.h"
+#include "llm/engine/sampler.h"
 
 #include <ATen/ATen.h>
 
