@@ -1,6 +1,7 @@
 #include "longview/v1/visual_tokens.pb.h"
 #include "services/codec/codec.h"
 #include "services/codec/fields.h"
+#include "services/codec/utf8.h"
 
 namespace lv::services {
 namespace {
@@ -35,6 +36,12 @@ void to_proto(const VisualTokens& tokens, v1::VisualTokens* message) {
     out->set_columns(grid.columns);
   }
   to_proto(tokens.origin, message->mutable_origin());
+  for (const PictureLabel& label : tokens.labels) {
+    v1::PictureLabel* out = message->add_labels();
+    out->set_picture(label.picture);
+    out->set_name(valid_utf8(label.name));
+    out->set_probability(label.probability);
+  }
 }
 
 VisualTokens from_proto(Received<v1::VisualTokens> message) {
@@ -47,6 +54,9 @@ VisualTokens from_proto(Received<v1::VisualTokens> message) {
     tokens.grids.push_back({grid.rows(), grid.columns()});
   }
   tokens.origin = from_proto(part_of(message, message->origin()));
+  for (const v1::PictureLabel& label : message->labels()) {
+    tokens.labels.push_back({label.picture(), label.name(), label.probability()});
+  }
   validate(tokens);
   return tokens;
 }

@@ -2,6 +2,7 @@
 
 #include "longview/v1/caption.pb.h"
 #include "services/codec/codec.h"
+#include "services/codec/utf8.h"
 
 namespace lv::services {
 namespace {
@@ -10,7 +11,7 @@ template <class Timed>
 void timed_to_proto(const Timed& item, v1::TimedText* message) {
   message->set_start_seconds(item.start_seconds);
   message->set_end_seconds(item.end_seconds);
-  message->set_text(item.text);
+  message->set_text(valid_utf8(item.text));
 }
 
 template <class Timed>
@@ -90,10 +91,10 @@ void to_proto(const TaskResult& result, v1::CaptionResult* message) {
   message->Clear();
   message->set_task(result.task);
   message->set_model(result.model);
-  message->set_text(result.text);
+  message->set_text(valid_utf8(result.text));
   for (const SourceReport& source : result.sources) {
     v1::MediaSource* out = message->add_sources();
-    out->set_path(source.path);
+    out->set_path(valid_utf8(source.path));
     to_proto(source.media, out->mutable_media());
   }
   for (const Segment& segment : result.segments) timed_to_proto(segment, message->add_segments());
@@ -119,7 +120,7 @@ void to_proto(const TaskResult& result, v1::CaptionResult* message) {
   to_proto(result.tokens, message->mutable_tokens());
   to_proto(result.times, message->mutable_timing());
   message->set_peak_memory_bytes(result.peak_memory_bytes);
-  for (const std::string& warning : result.warnings) message->add_warnings(warning);
+  for (const std::string& warning : result.warnings) message->add_warnings(valid_utf8(warning));
 }
 
 TaskResult from_proto(const v1::CaptionResult& message) {

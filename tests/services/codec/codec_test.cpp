@@ -105,6 +105,10 @@ TEST_CASE("a clip survives the wire") {
   REQUIRE(got.visual.grids.size() == 2);
   CHECK(got.visual.grids[1].rows == 1);
   CHECK(got.visual.grids[1].columns == 3);
+  REQUIRE(got.visual.labels.size() == 1);
+  CHECK(got.visual.labels[0].picture == 1);
+  CHECK(got.visual.labels[0].name == "tabby");
+  CHECK(got.visual.labels[0].probability == 0.75);
   check_same(got.visual.origin, clip.visual.origin);
   REQUIRE(got.audio);
   check_same(got.audio->features, clip.audio->features);

@@ -47,6 +47,7 @@ VisualTokens sample_visual() {
   tokens.features = lcg_tensor(4, {4, 3});
   tokens.offsets = at::tensor({0, 1, 4}, at::kInt);
   tokens.grids = {{1, 1}, {1, 3}};
+  tokens.labels = {{1, "tabby", 0.75}};
   tokens.origin = origin_of(4);
   return tokens;
 }
