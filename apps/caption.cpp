@@ -102,7 +102,7 @@ void add_caption(CLI::App& program) {
   command->add_flag("--no-text", flags->no_text, "do not recognise text in pictures");
   flags->sampling.add_to(*command);
   flags->compression.add_to(*command);
-  flags->generation.max_tokens = 48;
+  flags->generation.max_tokens = 32;
   flags->generation.repetition_penalty = 1.15;
   add_generation_flags(*command, flags->generation);
   flags->model.add_to(*command);

@@ -134,7 +134,7 @@ def main():
                                       formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--model", type=Path, required=True)
     options.add_argument("--ours",
-                         default="./longview transcribe {file} --json --language en")
+                         default="./longview transcribe {file} --json")
     options.add_argument("--threads", type=int, default=2)
     options.add_argument("--repeats", type=int, default=3)
     options.add_argument("--tolerance", type=float, default=0.02)
