@@ -1,5 +1,7 @@
 #include "llm/models/models.h"
 
+#include "pipeline/weights/model_parts.h"
+
 namespace lv::llm {
 
 const Registry<CausalLm, const Checkpoint&, const LayerPlan&>& models() {
@@ -15,9 +17,10 @@ const Registry<CausalLm, const Checkpoint&, const LayerPlan&>& models() {
 }
 
 std::unique_ptr<CausalLm> make_model(const Checkpoint& checkpoint, const LayerPlan& plan) {
-  auto model = models().make(checkpoint.architecture(), checkpoint, plan);
+  const Checkpoint text = text_part(checkpoint);
+  auto model = models().make(text.architecture(), text, plan);
   // A tied output layer may be stored a second time; old files keep the RoPE frequencies.
-  checkpoint.finish({"lm_head.weight", "rotary_emb.inv_freq"});
+  text.finish({"lm_head.weight", "rotary_emb.inv_freq"});
   return model;
 }
 

@@ -12,7 +12,7 @@ namespace lv::llm {
 /// The language models there are, by the architecture that a checkpoint names.
 const Registry<CausalLm, const Checkpoint&, const LayerPlan&>& models();
 
-/// The model of a checkpoint. Throws kNotFound if its architecture is not known, kInvalidArgument
+/// The language model of a checkpoint, which may hold other networks too. Throws kNotFound if its architecture is not known, kInvalidArgument
 /// if weights are missing, have other shapes, or are left over.
 std::unique_ptr<CausalLm> make_model(const Checkpoint& checkpoint, const LayerPlan& plan = {});
 

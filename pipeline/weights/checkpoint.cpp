@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <map>
 
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
@@ -31,6 +32,63 @@ void check_sizes(const std::string& name, at::IntArrayRef expected, at::IntArray
   check(good, ErrorCode::kInvalidArgument,
         name + ": expected " + shape_text(expected) + ", got " + shape_text(got));
 }
+
+const Renaming* renaming_for(const std::vector<Renaming>& renamings, std::string_view name) {
+  const auto fits = [&](const Renaming& each) { return name.starts_with(each.from); };
+  const auto found = std::ranges::find_if(renamings, fits);
+  return found == renamings.end() ? nullptr : &*found;
+}
+
+/// Throws an error that lists `left`, the names of tensors, unless there are none.
+void check_none(const std::string& name, const std::vector<std::string>& left) {
+  if (left.empty()) return;
+  std::string listed;
+  for (size_t i = 0; i < std::min(left.size(), kMaxListed); ++i) {
+    listed += (i == 0 ? "" : ", ") + left[i];
+  }
+  if (left.size() > kMaxListed) {
+    listed += " and " + std::to_string(left.size() - kMaxListed) + " more";
+  }
+  throw Error(ErrorCode::kInvalidArgument,
+              name + ": tensors that the model does not know: " + listed);
+}
+
+/// Some tensors of another store, under other names.
+class RenamedStore : public TensorStore {
+ public:
+  RenamedStore(TensorStorePtr all, const std::vector<Renaming>& renamings) : all_(std::move(all)) {
+    for (std::string& name : all_->names()) {
+      const Renaming* rule = renaming_for(renamings, name);
+      if (rule == nullptr) continue;
+      std::string renamed = std::string(rule->to) + name.substr(rule->from.size());
+      const auto [there, added] = originals_.emplace(std::move(renamed), std::move(name));
+      check(added, ErrorCode::kInvalidArgument,
+            there->first + ": expected one tensor, got it in two layouts");
+    }
+  }
+
+  std::vector<std::string> names() const override {
+    std::vector<std::string> all;
+    for (const auto& [name, original] : originals_) all.push_back(name);
+    return all;
+  }
+  bool contains(std::string_view name) const override { return originals_.contains(name); }
+  StoredTensor get(std::string_view name) const override { return all_->get(original(name)); }
+  std::vector<int64_t> shape(std::string_view name) const override {
+    return all_->shape(original(name));
+  }
+
+ private:
+  const std::string& original(std::string_view name) const {
+    const auto found = originals_.find(name);
+    check(found != originals_.end(), ErrorCode::kNotFound,
+          "expected a tensor " + std::string(name) + ", got none");
+    return found->second;
+  }
+
+  TensorStorePtr all_;
+  std::map<std::string, std::string, std::less<>> originals_;
+};
 
 }  // namespace
 
@@ -68,18 +126,26 @@ WeightScope Checkpoint::root(at::ScalarType dtype, at::Device device) const {
   return WeightScope(state_, "", dtype, device);
 }
 
+Checkpoint Checkpoint::part(Json config, const std::vector<Renaming>& renamings) const {
+  Checkpoint part(name_, std::move(config),
+                  std::make_shared<const RenamedStore>(state_->tensors, renamings), metadata_);
+  part.path_ = path_;
+  return part;
+}
+
+void Checkpoint::check_covered(const std::vector<Renaming>& renamings) const {
+  std::vector<std::string> left = state_->tensors->names();
+  std::erase_if(left, [&](const std::string& each) { return renaming_for(renamings, each); });
+  check_none(name_, left);
+}
+
 void Checkpoint::finish(std::initializer_list<std::string_view> ignored) const {
-  std::string listed;
-  size_t count = 0;
-  for (const std::string& tensor : state_->tensors->names()) {
+  std::vector<std::string> left = state_->tensors->names();
+  std::erase_if(left, [&](const std::string& tensor) {
     const auto ends = [&](std::string_view end) { return tensor.ends_with(end); };
-    if (state_->read.contains(tensor) || std::ranges::any_of(ignored, ends)) continue;
-    if (++count <= kMaxListed) listed += (listed.empty() ? "" : ", ") + tensor;
-  }
-  if (count == 0) return;
-  if (count > kMaxListed) listed += " and " + std::to_string(count - kMaxListed) + " more";
-  throw Error(ErrorCode::kInvalidArgument,
-              name_ + ": tensors that the model does not know: " + listed);
+    return state_->read.contains(tensor) || std::ranges::any_of(ignored, ends);
+  });
+  check_none(name_, left);
 }
 
 Checkpoint open_checkpoint(const std::string& path) {

@@ -16,6 +16,11 @@ namespace lv {
 
 class WeightScope;
 
+/// Tensors whose names begin with `from` appear with `to` in its place.
+struct Renaming {
+  std::string_view from, to;
+};
+
 /// A model as people hold it: configuration and weights. What is read is remembered, so that
 /// finish() can say what was left over. Not thread-safe while a model is built from it; the tensors
 /// it hands out outlive it.
@@ -36,6 +41,14 @@ class Checkpoint {
   /// Where models start to read. Dense weights arrive as `dtype` on `device`; quantised ones stay
   /// as they are.
   WeightScope root(at::ScalarType dtype = at::kFloat, at::Device device = at::kCPU) const;
+
+  /// The tensors that one of `renamings` covers, under their new names, as a checkpoint with a
+  /// configuration of its own; the first that fits a name counts. finish() of each looks at its own
+  /// tensors.
+  Checkpoint part(Json config, const std::vector<Renaming>& renamings) const;
+
+  /// Throws kInvalidArgument that lists the tensors that none of `renamings` covers.
+  void check_covered(const std::vector<Renaming>& renamings) const;
 
   /// Throws kInvalidArgument that lists the tensors nobody asked for. Names that end in one of
   /// `ignored` do not count.
