@@ -77,6 +77,7 @@ const std::map<std::string, Family>& families() {
       {"clip_vision_model", clip_vision},
       {"image_processor", image_processor},
       {"llama", causal_lm},
+      {"mamba", causal_lm},
       {"mistral", causal_lm},
       {"qwen2", causal_lm},
       {"qwen3", causal_lm},

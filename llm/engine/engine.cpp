@@ -144,8 +144,7 @@ class Engine::Loop {
   }
 
   void forget(Run& run) {
-    kv_->drop(*run.sequence);
-    states_.drop(*run.sequence);
+    drop({*kv_, states_}, *run.sequence);
     run.sequence.reset();
   }
 

@@ -16,8 +16,10 @@ std::unique_ptr<CausalLm> load_reference_model(const std::string& path) {
   LayerPlan plan;
   const Json* own = config.find("rope_parameters");
   if (own == nullptr || !own->is_object()) own = config.find("rope_scaling");
-  plan.rope = own != nullptr && own->is_object() ? *own : Json(Json::Object{});
-  plan.rope->set("rounded_to", config.get("dtype", "float32"));
+  if (config.find("num_attention_heads") != nullptr) {  // without heads nothing is rotated
+    plan.rope = own != nullptr && own->is_object() ? *own : Json(Json::Object{});
+    plan.rope->set("rounded_to", config.get("dtype", "float32"));
+  }
   return make_model(checkpoint, plan);
 }
 

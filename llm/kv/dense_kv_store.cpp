@@ -150,8 +150,8 @@ class DenseKvStore : public KvStore {
 }  // namespace
 
 std::unique_ptr<KvStore> make_dense_kv_store(KvShape shape) {
-  check(shape.layers > 0 && shape.kv_heads > 0 && shape.head_size > 0, ErrorCode::kInternal,
-        "kv store: expected at least one layer, head and dimension");
+  check(shape.layers >= 0 && shape.kv_heads >= 0 && shape.head_size >= 0, ErrorCode::kInternal,
+        "kv store: expected no negative sizes");
   return std::make_unique<DenseKvStore>(shape);
 }
 

@@ -54,7 +54,8 @@ struct KvShape {
   at::Device device = at::kCPU;
 };
 
-/// One contiguous run of memory for each sequence and layer, doubled when it is full.
+/// One contiguous run of memory for each sequence and layer, doubled when it is full. Without heads
+/// it only gives sequences their names, for models that remember no keys.
 std::unique_ptr<KvStore> make_dense_kv_store(KvShape shape);
 
 }  // namespace lv::llm

@@ -24,6 +24,9 @@ struct PackedBatch {
   std::function<bool()> abandoned;
 };
 
+/// Throws kInvalidArgument unless the fields of a batch fit together and its rows are `width` wide.
+void check_batch(const PackedBatch& batch, int64_t width);
+
 struct ModelShape {
   int64_t layers = 0;
   int64_t width = 0;  // D

@@ -170,7 +170,7 @@ class Decoder : public CausalLm {
   at::Tensor embed(const at::Tensor& ids) const override { return embedding_(ids); }
 
   at::Tensor forward(const PackedBatch& batch, Memory memory) const override {
-    check_batch(batch);
+    check_batch(batch, sizes_.shape.width);
     const Layout layout{batch, batch.offsets.const_data_ptr<int32_t>(), rope_table(batch)};
     at::Tensor x = batch.embeddings.clone();
     for (size_t i = 0; i < layers_.size(); ++i) {
@@ -200,17 +200,6 @@ class Decoder : public CausalLm {
       layers_.emplace_back(layers / i, sizes_, traits.qk_norm,
                            window_for(plan, traits, i, sizes_.shape.layers));
     }
-  }
-
-  void check_batch(const PackedBatch& batch) const {
-    const int64_t n = batch.embeddings.defined() ? batch.embeddings.size(0) : 0;
-    const auto count = static_cast<int64_t>(batch.sequences.size());
-    check_shape(batch.embeddings, "batch.embeddings", {-1, sizes_.shape.width});
-    check_shape(batch.positions, "batch.positions", {n});
-    check_shape(batch.offsets, "batch.offsets", {count + 1});
-    check_dtype(batch.offsets, "batch.offsets", at::kInt);
-    check(static_cast<int64_t>(batch.planned_lengths.size()) == count, ErrorCode::kInvalidArgument,
-          "batch.planned_lengths: expected one for each sequence");
   }
 
   RopeTable rope_table(const PackedBatch& batch) const {

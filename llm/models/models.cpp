@@ -9,6 +9,7 @@ const Registry<CausalLm, const Checkpoint&, const LayerPlan&>& models() {
       "language model architecture",
       {
           {"LlamaForCausalLM", make_llama},
+          {"MambaForCausalLM", make_mamba},
           {"MistralForCausalLM", make_mistral},
           {"Qwen2ForCausalLM", make_qwen2},
           {"Qwen3ForCausalLM", make_qwen3},

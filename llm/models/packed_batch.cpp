@@ -2,7 +2,20 @@
 
 #include <ATen/ATen.h>
 
+#include "pipeline/base/check_shape.h"
+#include "pipeline/base/error.h"
+
 namespace lv::llm {
+
+void check_batch(const PackedBatch& batch, int64_t width) {
+  check_shape(batch.embeddings, "batch.embeddings", {-1, width});
+  const auto count = static_cast<int64_t>(batch.sequences.size());
+  check_shape(batch.positions, "batch.positions", {batch.embeddings.size(0)});
+  check_shape(batch.offsets, "batch.offsets", {count + 1});
+  check_dtype(batch.offsets, "batch.offsets", at::kInt);
+  check(static_cast<int64_t>(batch.planned_lengths.size()) == count, ErrorCode::kInvalidArgument,
+        "batch.planned_lengths: expected one for each sequence");
+}
 
 PackedBatch pack(const std::vector<SequenceStep>& steps) {
   PackedBatch batch;

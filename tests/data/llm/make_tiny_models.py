@@ -26,6 +26,9 @@ MODELS = {
     "tiny_qwen3": tf.Qwen3ForCausalLM(tf.Qwen3Config(
         **SIZES, head_dim=16, rope_scaling=dict(rope_type="yarn", rope_theta=1e4, factor=4.0,
                                                 original_max_position_embeddings=16))),
+    "tiny_mamba": tf.MambaForCausalLM(tf.MambaConfig(
+        hidden_size=24, state_size=4, num_hidden_layers=2, vocab_size=67, conv_kernel=4,
+        use_bias=True)),
 }
 
 for name, model in MODELS.items():

@@ -9,6 +9,7 @@
 
 #include "llm/kv/state_store.h"
 #include "pipeline/base/error.h"
+#include "tests/support/is_error.h"
 
 namespace lv::llm {
 namespace {
@@ -118,6 +119,43 @@ TEST_CASE("state store keeps states by sequence, layer and name") {
   states.drop(a);
   CHECK_FALSE(states.get(a, 0, "conv").defined());
   CHECK(states.get(b, 0, "conv").defined());
+  CHECK(states.bytes() == 8);
+}
+
+TEST_CASE("state store goes back only to what it kept") {
+  const auto kv = make_dense_kv_store({});
+  StateStore states;
+  const Memory memory{*kv, states};
+  const SequenceId a = kv->create(0);
+  const auto read = [&](SequenceId sequence, int64_t tokens) {
+    states.set(sequence, 0, "ssm", at::full({1}, states.length(sequence) + tokens));
+    states.advance(sequence, tokens);
+  };
+  const auto state = [&](SequenceId sequence) {
+    return states.get(sequence, 0, "ssm").item<int64_t>();
+  };
+  read(a, 3);
+  states.keep(a);
+  read(a, 4);
+  const SequenceId b = fork(memory, a, 3);
+  const SequenceId c = fork(memory, a, 9);
+  CHECK(state(b) == 3);
+  CHECK(state(c) == 7);
+  read(b, 2);  // does not touch what it was forked from
+  CHECK(state(b) == 5);
+  CHECK(state(a) == 7);
+  CHECK_THROWS_MATCHES(fork(memory, a, 5), Error, IsError(ErrorCode::kFailedPrecondition, "5"));
+  CHECK(kv->sequence_count() == 3);
+  CHECK_THROWS_AS(truncate(memory, a, 6), Error);
+  CHECK(state(a) == 7);
+  truncate(memory, a, 3);
+  CHECK(state(a) == 3);
+  CHECK(states.length(a) == 3);
+  truncate(memory, a, 0);
+  CHECK_FALSE(states.get(a, 0, "ssm").defined());
+  drop(memory, b);
+  CHECK_FALSE(states.get(b, 0, "ssm").defined());
+  CHECK(kv->sequence_count() == 2);
 }
 
 }  // namespace lv::llm

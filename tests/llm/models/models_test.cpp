@@ -16,7 +16,7 @@
 namespace lv::llm {
 namespace {
 
-const std::vector<std::string> kTinyModels{"tiny_llama", "tiny_mistral", "tiny_qwen2",
+const std::vector<std::string> kTinyModels{"tiny_llama", "tiny_mamba", "tiny_mistral", "tiny_qwen2",
                                            "tiny_qwen3"};
 
 std::string folder_of(const std::string& name) { return data("tests/data/llm/" + name); }
@@ -37,8 +37,9 @@ class Reader {
 
   at::Tensor read(const at::Tensor& ids) {
     const at::Tensor embeddings = model_.embed(ids);
-    const int64_t at = kv_->length(sequence_, 0);
-    return model_.logits(model_.forward(pack({{sequence_, embeddings, at, 64}}), {*kv_, states_}));
+    const PackedBatch batch = pack({{sequence_, embeddings, length_, 64}});
+    length_ += ids.size(0);
+    return model_.logits(model_.forward(batch, {*kv_, states_}));
   }
 
  private:
@@ -46,6 +47,7 @@ class Reader {
   std::unique_ptr<KvStore> kv_;
   StateStore states_;
   SequenceId sequence_;
+  int64_t length_ = 0;
 };
 
 }  // namespace
