@@ -5,6 +5,8 @@
 // Each adds one subcommand to the program. When the command line names it, its callback runs it.
 namespace lv::apps {
 
+/// All that need services; none in a build without them.
+void add_service_commands(CLI::App& program);
 void add_caption(CLI::App& program);
 void add_transcribe(CLI::App& program);
 void add_serve(CLI::App& program);

@@ -37,11 +37,8 @@ int run(int argc, char** argv) {
                    "longview"};
   program.require_subcommand(1);
   program.set_version_flag("--version", "longview 0.1.0");
-  lv::apps::add_caption(program);
-  lv::apps::add_transcribe(program);
-  lv::apps::add_serve(program);
+  lv::apps::add_service_commands(program);
   lv::apps::add_parity(program);
-  lv::apps::add_models(program);
   try {
     program.parse(argc, argv);
     return 0;

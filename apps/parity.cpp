@@ -9,19 +9,14 @@
 
 #include "apps/commands.h"
 #include "apps/parity_families.h"
-#include "llm/tokenizer/tokenizer.h"
+#include "apps/parity_tokenizer.h"
+#include "apps/verdict.h"
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
 #include "pipeline/base/json.h"
 
 namespace lv::apps {
 namespace {
-
-struct Verdict {
-  double error = 0;  // largest absolute error divided by the largest absolute expected value
-  double tolerance = 0;
-  std::string reason;  // empty if it passes
-};
 
 /// Adds one output to the verdict. Integers, as greedy ids, must be equal.
 void compare(const std::string& name, const at::Tensor& got, const at::Tensor& expected,
@@ -62,26 +57,6 @@ Verdict check_tensors(const std::string& folder, const Json& about) {
     compare(name, got == outputs.end() ? at::Tensor() : got->second,
             std::get<at::Tensor>(expected->get(name)), verdict);
     if (!verdict.reason.empty()) break;
-  }
-  return verdict;
-}
-
-Verdict check_tokenizer(const std::string& folder) {
-  const auto tokenizer = llm::load_tokenizer_json(folder + "/model/tokenizer.json");
-  const Json texts = read_json_file(folder + "/texts.json");
-  const Json expected = read_json_file(folder + "/expected.json");
-  Verdict verdict;
-  for (size_t i = 0; i < texts.as_array().size(); ++i) {
-    const std::vector<int64_t> ids = tokenizer->encode(texts.as_array()[i].as_string(), true);
-    Json::Array got;
-    for (const int64_t id : ids) got.emplace_back(id);
-    const std::string decoded = tokenizer->decode(ids, false);
-    const bool equal = Json(got) == expected.at("ids").as_array().at(i) &&
-                       Json(decoded) == expected.at("decoded").as_array().at(i);
-    if (equal) continue;
-    verdict.error = 1;
-    verdict.reason = "text " + std::to_string(i) + " differs";
-    break;
   }
   return verdict;
 }

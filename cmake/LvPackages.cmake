@@ -1,9 +1,13 @@
 # Where third-party packages come from. Versions and hashes: cmake/deps.lock.
 
 find_package(Threads REQUIRED)
-find_package(PkgConfig REQUIRED)
 find_package(nlohmann_json REQUIRED)
+find_package(CLI11 REQUIRED)
 find_package(ZLIB REQUIRED)
+find_path(LV_CATCH_INCLUDE catch2/catch.hpp REQUIRED)
+if(LV_MEDIA OR LV_TEXT)
+  find_package(PkgConfig REQUIRED)
+endif()
 
 # LibTorch, as the PyPI wheel lays it out. Its own TorchConfig.cmake asks for CUDA even for CPU programs.
 foreach(lib c10 torch_cpu)
@@ -20,6 +24,10 @@ target_link_libraries(lv_torch INTERFACE torch_cpu c10 Threads::Threads)
 # libtorch_cpu.so needs libcupti and libcudart, which lie beside it or in the wheels' own folders.
 target_link_options(lv_torch INTERFACE -Wl,--as-needed -Wl,--allow-shlib-undefined
   -Wl,-rpath,${LV_TORCH_ROOT}/lib -Wl,--disable-new-dtags)
+# The GPU's operators come with a library that nothing else refers to.
+if(EXISTS ${LV_TORCH_ROOT}/lib/libtorch_cuda.so)
+  target_link_options(lv_torch INTERFACE -Wl,--push-state,--no-as-needed,-ltorch_cuda,--pop-state)
+endif()
 
 if(LV_MEDIA)
   pkg_check_modules(FFMPEG REQUIRED IMPORTED_TARGET libavformat libavcodec libavutil libswscale libswresample)
@@ -35,7 +43,6 @@ endif()
 if(LV_SERVICES)
   find_package(Protobuf REQUIRED)
   find_package(gRPC CONFIG REQUIRED)
-  find_package(CLI11 REQUIRED)
 endif()
 if(LV_TEXT)
   pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
