@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "audio/encoders/token_table.h"
+#include "pipeline/base/cancellation.h"
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
 #include "pipeline/nn/linear.h"
@@ -195,7 +196,10 @@ at::Tensor Whisper::encode(const at::Tensor& features) const {
   at::Tensor x = at::gelu(at::conv1d(features, all.conv1, all.conv1_bias, 1, 1));
   x = at::gelu(at::conv1d(x, all.conv2, all.conv2_bias, 2, 1));
   x = x.transpose(1, 2) + all.source_positions;  // [B, S, D]
-  for (const EncoderLayer& layer : all.encoder) x = layer(std::move(x));
+  for (const EncoderLayer& layer : all.encoder) {
+    check_cancelled();
+    x = layer(std::move(x));
+  }
   return all.encoder_norm(x);
 }
 
@@ -216,6 +220,7 @@ WhisperMemory Whisper::remember(const at::Tensor& encoded) const {
 }
 
 at::Tensor Whisper::decode(const at::Tensor& ids, WhisperMemory& memory) const {
+  check_cancelled();
   check_shape(ids, "ids", {memory.batch_, -1});
   check_ids(ids, shape_.vocabulary);
   const int64_t count = ids.size(1);

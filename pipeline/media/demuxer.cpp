@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "pipeline/base/cancellation.h"
 #include "pipeline/base/error.h"
 #include "pipeline/media/packet_decoder.h"
 
@@ -97,7 +98,7 @@ void Demuxer::open() {
 
 int Demuxer::read_bytes(void* self, uint8_t* into, int count) {
   auto& demuxer = *static_cast<Demuxer*>(self);
-  if (demuxer.input_.cancelled()) return AVERROR_EXIT;
+  if (Cancellation::current().requested()) return AVERROR_EXIT;
   const int64_t got = demuxer.input_.read_at(demuxer.offset_, into, count);
   if (got < 0) return AVERROR(EIO);
   if (got == 0) return AVERROR_EOF;
@@ -127,9 +128,7 @@ int64_t Demuxer::seek_bytes(void* self, int64_t offset, int whence) {
   return offset;
 }
 
-int Demuxer::interrupted(void* self) {
-  return static_cast<Demuxer*>(self)->input_.cancelled() ? 1 : 0;
-}
+int Demuxer::interrupted(void*) { return Cancellation::current().requested() ? 1 : 0; }
 
 std::optional<int> Demuxer::best_stream(AVMediaType type) const {
   const int best = av_find_best_stream(format_.get(), type, -1, -1, nullptr, 0);

@@ -54,8 +54,6 @@ class Demuxer {
   /// index does not reach so far.
   std::optional<int64_t> indexed_key(int index, int64_t ticks) const;
 
-  void check_cancelled() const { input_.check_cancelled(); }
-
  private:
   static int read_bytes(void* self, uint8_t* into, int count);
   static int64_t seek_bytes(void* self, int64_t offset, int whence);

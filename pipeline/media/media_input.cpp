@@ -27,8 +27,7 @@ void check_time(double seconds, const char* field) {
 
 }  // namespace
 
-MediaInput::MediaInput(const MediaRequest& request)
-    : name_(request.name), cancelled_(request.cancelled) {
+MediaInput::MediaInput(const MediaRequest& request) : name_(request.name) {
   if (const auto* path = std::get_if<std::string>(&request.media)) {
     if (name_.empty()) name_ = *path;
     open_file(*path);
@@ -83,10 +82,6 @@ int64_t MediaInput::read_at(int64_t offset, void* into, int64_t count) const {
     got = ::pread(file_, into, static_cast<size_t>(count), offset);
   } while (got < 0 && errno == EINTR);
   return got;
-}
-
-void MediaInput::check_cancelled() const {
-  if (cancelled()) throw Error(ErrorCode::kCancelled, name_ + ": cancelled");
 }
 
 void check_request(const MediaRequest& request) {

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -24,20 +23,15 @@ class MediaInput {
   /// For messages.
   const std::string& name() const { return name_; }
   int64_t size() const { return size_; }
-  bool cancelled() const { return cancelled_ && cancelled_->load(std::memory_order_relaxed); }
 
   /// Copies up to `count` bytes from `offset`; how many, 0 at the end, -1 if the disk fails.
   int64_t read_at(int64_t offset, void* into, int64_t count) const;
-
-  /// Throws kCancelled if the request was cancelled.
-  void check_cancelled() const;
 
  private:
   void open_file(const std::string& path);
 
   std::string name_;
   std::shared_ptr<const std::string> bytes_;  // null: file_ is open
-  std::shared_ptr<const std::atomic<bool>> cancelled_;
   int file_ = -1;
   int64_t size_ = 0;
 };

@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "pipeline/base/cancellation.h"
 #include "pipeline/base/error.h"
 
 namespace lv {
@@ -16,7 +17,7 @@ UniqueAVPacket read_whole(const MediaInput& input) {
   av_check(av_new_packet(packet.get(), static_cast<int>(input.size())),
            input.name() + ": read the picture");
   for (int64_t at = 0; at < input.size();) {
-    input.check_cancelled();
+    check_cancelled();
     const int64_t got = input.read_at(at, packet->data + at, input.size() - at);
     check(got > 0, ErrorCode::kDataLoss, input.name() + ": cannot be read whole");
     at += got;

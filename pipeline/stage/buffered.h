@@ -2,6 +2,7 @@
 
 #include <c10/core/InferenceMode.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
@@ -11,6 +12,7 @@
 #include <thread>
 #include <utility>
 
+#include "pipeline/base/cancellation.h"
 #include "pipeline/base/error.h"
 #include "pipeline/stage/stage.h"
 
@@ -19,14 +21,20 @@ namespace lv {
 /// `upstream` pulled on a thread of its own, at most `capacity` values ahead of the consumer.
 ///
 /// Order is kept. An exception of the producer comes out of next() after the values before it, and
-/// again at each later call. Destroying the source stops the producer after the value it is making
-/// and joins its thread. This is the only place where a value changes threads.
+/// again at each later call. Destroying the source stops the producer, also within the value that
+/// it is making if that work asks check_cancelled(), and joins its thread. The producer hears of
+/// cancellation as the thread that made this does. This is the only place where a value changes
+/// threads.
 template <class T>
 SourcePtr<T> buffered(SourcePtr<T> upstream, size_t capacity) {
   class Buffered : public Source<T> {
    public:
-    Buffered(SourcePtr<T> source, size_t limit)
-        : upstream_(std::move(source)), limit_(limit), producer_([this] { produce(); }) {}
+    Buffered(SourcePtr<T> source, size_t limit) : upstream_(std::move(source)), limit_(limit) {
+      producer_ = std::thread([this, wanted = Cancellation::current()] {
+        const CancelScope scope(wanted.with([this] { return stopped_.load(); }));
+        produce();
+      });
+    }
 
     ~Buffered() override {
       {
@@ -91,8 +99,8 @@ SourcePtr<T> buffered(SourcePtr<T> upstream, size_t capacity) {
     std::deque<T> queue_;
     std::exception_ptr problem_;  // written before ended_, read after it
     bool ended_ = false;
-    bool stopped_ = false;
-    std::thread producer_;  // last: it starts when everything else stands
+    std::atomic<bool> stopped_{false};
+    std::thread producer_;
   };
   check(capacity > 0, ErrorCode::kInvalidArgument,
         "buffered: expected a capacity of at least 1, got 0");

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -49,8 +48,6 @@ struct MediaRequest {
   std::string name;  // for messages; the path if empty
   Sampling sampling;
   MediaLimits limits;
-  /// Reading ends with kCancelled soon after this turns true, also within one next(). May be null.
-  std::shared_ptr<const std::atomic<bool>> cancelled = nullptr;
 };
 
 enum class MediaKind { kUnknown, kVideo, kPicture, kAudio, kDocument };

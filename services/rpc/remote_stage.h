@@ -12,10 +12,11 @@
 #include <optional>
 #include <string>
 #include <thread>
-#include <type_traits>
 #include <utility>
 
+#include "pipeline/base/cancellation.h"
 #include "pipeline/stage/stage.h"
+#include "services/rpc/cancel_watch.h"
 #include "services/rpc/status.h"
 #include "services/rpc/wire.h"
 
@@ -40,7 +41,8 @@ struct RemoteCall {
 /// next() on, at the pace at which the far stage reads. Not thread-safe.
 ///
 /// An exception of the input comes out of next() after the values that were made before it; one of
-/// the far stage is the same lv::Error as here. Destroying the source cancels the call.
+/// the far stage is the same lv::Error as here. Destroying the source cancels the call, and so does
+/// the Cancellation of the thread that made it.
 template <class In, class Out>
 class RemoteSource : public Source<Out> {
  public:
@@ -50,6 +52,7 @@ class RemoteSource : public Source<Out> {
       context_.set_deadline(std::chrono::system_clock::now() + call_->deadline);
     }
     stream_ = call_->open(&context_);
+    if (wanted_) watch_.emplace(wanted_, [this] { context_.TryCancel(); });
   }
 
   ~RemoteSource() override {
@@ -74,36 +77,19 @@ class RemoteSource : public Source<Out> {
  private:
   void write_input() {
     const c10::InferenceMode no_autograd;
+    const CancelScope scope(wanted_.with([this] { return stopped_.load(); }));
     try {
       bool open = !call_->preface || call_->preface(*stream_);
       while (open && !stopped_) {
         const std::optional<In> value = input_->next();
         if (!value) break;
-        if constexpr (std::is_same_v<In, MediaRequest>) cancelled_ = value->cancelled;
-        open = Wire<In>::send(*value, [this](const auto& message) {
-          return !stopped_ && !is_cancelled() && stream_->Write(message);
-        });
+        open = Wire<In>::send(
+            *value, [this](const auto& message) { return !stopped_ && stream_->Write(message); });
       }
     } catch (...) {
       input_problem_ = std::current_exception();
     }
     if (!stopped_) stream_->WritesDone();
-    watch_cancelled();
-  }
-
-  bool is_cancelled() const { return cancelled_ && *cancelled_; }
-
-  /// Passes the flag of the last file on until the call ends.
-  void watch_cancelled() {
-    while (cancelled_ && !stopped_) {
-      if (is_cancelled()) {
-        context_.TryCancel();
-        input_problem_ = std::make_exception_ptr(
-            Error(ErrorCode::kCancelled, call_->who + ": the request was cancelled"));
-        return;
-      }
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
   }
 
   void stop_writing() {
@@ -115,7 +101,10 @@ class RemoteSource : public Source<Out> {
     stop_writing();
     const grpc::Status status = stream_->Finish();
     ended_ = true;
-    if (input_problem_) {
+    if (wanted_.requested()) {
+      problem_ = std::make_exception_ptr(
+          Error(ErrorCode::kCancelled, call_->who + ": the request was cancelled"));
+    } else if (input_problem_) {
       problem_ = input_problem_;
     } else if (!status.ok()) {
       const auto& trailers = context_.GetServerTrailingMetadata();
@@ -128,14 +117,15 @@ class RemoteSource : public Source<Out> {
   std::shared_ptr<const RemoteCall<In, Out>> call_;
   const ServingLimits limits_;  // not used by what a stage yields
   SourcePtr<In> input_;
+  const Cancellation wanted_ = Cancellation::current();
   grpc::ClientContext context_;
   std::unique_ptr<ClientStream<In, Out>> stream_;  // after the context that it uses
   std::atomic<bool> stopped_{false};
   bool ended_ = false;
-  std::shared_ptr<const std::atomic<bool>> cancelled_;  // of the writer
   std::exception_ptr input_problem_;  // written by the writer, read after it was joined
   std::exception_ptr problem_;
   std::thread writer_;
+  std::optional<CancelWatch> watch_;  // last: it goes before what it cancels
 };
 
 /// A stage in another process. start() opens a call; a caller cannot tell it from a local stage.

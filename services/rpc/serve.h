@@ -5,9 +5,9 @@
 
 #include <memory>
 #include <optional>
-#include <type_traits>
 #include <utility>
 
+#include "pipeline/base/cancellation.h"
 #include "pipeline/stage/stage.h"
 #include "services/rpc/handle.h"
 #include "services/rpc/wire.h"
@@ -25,46 +25,38 @@ using ServerStream =
 template <class T, class Stream>
 class ReceivedSource : public Source<T> {
  public:
-  ReceivedSource(Stream* stream, const grpc::ServerContext* context, const ServingLimits& limits)
-      : stream_(stream), context_(context), limits_(limits) {}
+  ReceivedSource(Stream* stream, const ServingLimits& limits) : stream_(stream), limits_(limits) {}
 
   std::optional<T> next() override {
-    check_not_cancelled(*context_);
+    check_cancelled();
     if (ended_) return std::nullopt;
     auto value =
         Wire<T>::receive([this](auto* message) { return stream_->Read(message); }, limits_);
     if (!value) {
       ended_ = true;
-      check_not_cancelled(*context_);
-    }
-    if constexpr (std::is_same_v<T, MediaRequest>) {
-      if (!watch_) watch_.emplace(*context_);
-      if (value) value->cancelled = watch_->flag();
+      check_cancelled();
     }
     return value;
   }
 
  private:
   Stream* stream_;
-  const grpc::ServerContext* context_;
   const ServingLimits& limits_;
   bool ended_ = false;
-  std::optional<CancelWatch> watch_;  // for files, which take long to read
 };
 
 /// Runs `stage` over what the client sends and writes what it yields, inside handle()'s body.
-/// Cancellation is looked at between pulls.
 template <class In, class Out>
 void run_stage(const Stage<In, Out>& stage, ServerStream<In, Out>* stream,
-               grpc::ServerContext* context, const ServingLimits& limits) {
-  auto source = stage.start(
-      std::make_unique<ReceivedSource<In, ServerStream<In, Out>>>(stream, context, limits));
+               const ServingLimits& limits) {
+  auto source =
+      stage.start(std::make_unique<ReceivedSource<In, ServerStream<In, Out>>>(stream, limits));
   while (std::optional<Out> value = source->next()) {
-    check_not_cancelled(*context);
+    check_cancelled();
     const bool sent =
         Wire<Out>::send(*value, [&](const auto& message) { return stream->Write(message); });
     check(sent, ErrorCode::kCancelled, "the client stopped reading");
-    check_not_cancelled(*context);
+    check_cancelled();
   }
 }
 
@@ -72,7 +64,7 @@ void run_stage(const Stage<In, Out>& stage, ServerStream<In, Out>* stream,
 template <class In, class Out>
 grpc::Status serve(const Stage<In, Out>& stage, ServerStream<In, Out>* stream,
                    grpc::ServerContext* context, CallGate& gate) {
-  return handle(context, gate, [&] { run_stage(stage, stream, context, gate.limits()); });
+  return handle(context, gate, [&] { run_stage(stage, stream, gate.limits()); });
 }
 
 }  // namespace lv::services

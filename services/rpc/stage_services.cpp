@@ -60,7 +60,7 @@ class CompressService final : public v1::Compress::Service {
       check(first.has_plan(), ErrorCode::kInvalidArgument, "compress: expected a plan first");
       std::vector<CompressionSpec> specs;
       for (const auto& spec : first.plan().methods()) specs.push_back(from_proto(spec));
-      run_stage(*make_(specs), stream, context, gate_->limits());
+      run_stage(*make_(specs), stream, gate_->limits());
     });
   }
 

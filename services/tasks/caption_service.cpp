@@ -7,6 +7,7 @@
 #include <map>
 
 #include "longview/v1/caption.grpc.pb.h"
+#include "pipeline/base/cancellation.h"
 #include "pipeline/base/error.h"
 #include "services/codec/codec.h"
 #include "services/codec/upload.h"
@@ -54,15 +55,11 @@ using CaptionStream = grpc::ServerReaderWriter<v1::CaptionEvent, v1::CaptionRequ
 /// One call on the server's side.
 class CaptionCall {
  public:
-  CaptionCall(const Captioner& captioner, CaptionStream* stream, grpc::ServerContext* context,
-              const ServingLimits& limits)
-      : captioner_(captioner), stream_(stream), context_(context), limits_(limits) {}
+  CaptionCall(const Captioner& captioner, CaptionStream* stream, const ServingLimits& limits)
+      : captioner_(captioner), stream_(stream), limits_(limits) {}
 
   void run() {
-    CaptionRequest request = read_request();
-    const CancelWatch watch(*context_);
-    request.cancelled = watch.flag();
-    for (MediaRequest& source : request.sources) source.cancelled = watch.flag();
+    const CaptionRequest request = read_request();
     TaskObserver observer;
     observer.progress = [this](std::string_view stage, double share) {
       tell_progress(stage, share);
@@ -110,13 +107,12 @@ class CaptionCall {
   }
 
   void write(const v1::CaptionEvent& event) {
-    check_not_cancelled(*context_);
+    check_cancelled();
     check(stream_->Write(event), ErrorCode::kCancelled, "the client stopped reading");
   }
 
   const Captioner& captioner_;
   CaptionStream* stream_;
-  grpc::ServerContext* context_;
   const ServingLimits& limits_;
 };
 
@@ -127,7 +123,7 @@ class CaptionService : public v1::Caption::Service {
 
   grpc::Status Run(grpc::ServerContext* context, CaptionStream* stream) override {
     return handle(context, *gate_,
-                  [&] { CaptionCall(*captioner_, stream, context, gate_->limits()).run(); });
+                  [&] { CaptionCall(*captioner_, stream, gate_->limits()).run(); });
   }
 
  private:

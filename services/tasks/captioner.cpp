@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "pipeline/base/cancellation.h"
 #include "pipeline/base/error.h"
 #include "pipeline/stage/sources.h"
 #include "services/tasks/clip.h"
@@ -30,11 +31,6 @@ struct Run {
 
   void progress(std::string_view stage, double share) const {
     if (observer.progress) observer.progress(stage, share);
-  }
-
-  /// Called between pulls.
-  void check_not_cancelled() const {
-    if (request.cancelled) check(!*request.cancelled, ErrorCode::kCancelled, "caption: cancelled");
   }
 };
 
@@ -95,7 +91,7 @@ VisualTokens look_at(Run& run) {
         timed(run.stages.encode->start(std::move(frames)), run.clock, run.result.times.encode);
     try {
       while (auto tokens = encoded->next()) {
-        run.check_not_cancelled();
+        check_cancelled();
         parts.push_back(std::move(*tokens));
         sources.push_back(source);
       }
@@ -141,7 +137,7 @@ std::string answer(Run& run, const std::vector<Scene>& scenes, const AdapterWeig
                       run.result.times.generate);
   if (stream && run.observer.text) run.observer.text(text);
   while (auto delta = deltas->next()) {
-    run.check_not_cancelled();
+    check_cancelled();
     text += delta->text;
     run.result.tokens.prompt += delta->prompt_tokens;
     run.result.tokens.generated += delta->generated_tokens;

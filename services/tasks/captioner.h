@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -23,8 +22,6 @@ struct CaptionRequest {
   std::vector<CompressionSpec> compression;
   bool listen = true;
   bool read = true;  // recognise text in pictures that hold still
-  /// The task ends with kCancelled soon after this turns true. May be null.
-  std::shared_ptr<const std::atomic<bool>> cancelled = nullptr;
 };
 
 /// Told while a task runs, from the thread that runs it. Either may be empty.

@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "pipeline/base/cancellation.h"
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
 #include "vision/encoders/image_encoder.h"
@@ -149,7 +150,10 @@ class EfficientNetLite : public ImageEncoder {
   at::Tensor map_of(const at::Tensor& picture) const {
     at::Tensor x = picture.contiguous(at::MemoryFormat::ChannelsLast);
     for (const FoldedConv& layer : before_) x = layer(x);
-    for (const InvertedBottleneck& block : blocks_) x = block(x);
+    for (const InvertedBottleneck& block : blocks_) {
+      check_cancelled();
+      x = block(x);
+    }
     for (const FoldedConv& layer : after_) x = layer(x);
     return x;
   }

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <tesseract/baseapi.h>
+#include <tesseract/ocrclass.h>
 #include <tesseract/resultiterator.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include <opencv2/imgproc.hpp>
 #include <optional>
 
+#include "pipeline/base/cancellation.h"
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
 #include "vision/read/still_reading.h"
@@ -155,8 +157,11 @@ struct TextReader::Engine {
     api.SetPageSegMode(mode);
     api.SetImage(grey.data, grey.cols, grey.rows, 1, static_cast<int>(grey.step));
     api.SetSourceResolution(kAssumedDpi);
-    if (api.Recognize(nullptr) == 0) lines = words_of(api, grey.size());
+    tesseract::ETEXT_DESC monitor;
+    monitor.cancel = [](void*, int) { return Cancellation::current().requested(); };
+    if (api.Recognize(&monitor) == 0) lines = words_of(api, grey.size());
     api.Clear();
+    check_cancelled();
     return lines;
   }
 };

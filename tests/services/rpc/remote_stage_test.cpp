@@ -5,6 +5,7 @@
 #include <future>
 #include <thread>
 
+#include "pipeline/base/cancellation.h"
 #include "pipeline/base/error.h"
 #include "pipeline/stage/sources.h"
 #include "services/rpc/remote_stages.h"
@@ -48,7 +49,7 @@ std::string story_of(const Stages& stages) {
   clip.visual.offsets = at::tensor({0, 7}, at::kInt);
   clip.visual.grids = {{1, 7}};
   clip.visual.origin = {at::cat(times), at::zeros({7}, at::kInt), at::ones({7, 4}),
-                        at::ones({7}, at::kByte)};
+                        at::ones({7}, at::kByte), at::zeros({7, 2}, at::kInt)};
   const auto compress = stages.compress({{"every", {{"step", "3"}}}});
   const auto context = compress->start(source_of_one(clip))->next();
   const auto& kept = std::get<CompressedTokens>(*context);
@@ -210,10 +211,10 @@ TEST_CASE("destroying a remote source destroys the far one within 200 ms") {
 /// Decodes nothing: its one pull ends when the request is cancelled.
 class UntilCancelled : public MapStage<MediaRequest, FrameBatch> {
  public:
-  FrameBatch map(MediaRequest request) const override {
-    REQUIRE(request.cancelled);
+  FrameBatch map(MediaRequest) const override {
     ++running;
-    const bool ended = soon([&] { return request.cancelled->load(); }, milliseconds(5000));
+    const auto wanted = Cancellation::current();
+    const bool ended = soon([&] { return wanted.requested(); }, milliseconds(5000));
     --running;
     throw Error(ended ? ErrorCode::kCancelled : ErrorCode::kInternal, "ended");
   }
@@ -226,15 +227,14 @@ TEST_CASE("a cancelled request stops the far stage within one pull") {
   waiting.decode_video = stage;
   const auto server = serve_all(waiting);
   const Stages stages = over(*server);
-  const auto flag = std::make_shared<std::atomic<bool>>(false);
-  MediaRequest request = file_of("x");
-  request.cancelled = flag;
-  auto source = stages.decode_video->start(source_of_one(request));
+  std::atomic<bool> cancelled{false};
+  const CancelScope scope(Cancellation().with([&] { return cancelled.load(); }));
+  auto source = stages.decode_video->start(source_of_one(file_of("x")));
   auto code =
       std::async(std::launch::async, [&] { return error_of([&] { source->next(); }).code(); });
   REQUIRE(soon([&] { return stage->running == 1; }, milliseconds(2000)));
   const auto start = steady_clock::now();
-  *flag = true;
+  cancelled = true;
   CHECK(code.get() == ErrorCode::kCancelled);
   CHECK(soon([&] { return stage->running == 0; }, milliseconds(2000)));
   CHECK(steady_clock::now() - start < milliseconds(200));

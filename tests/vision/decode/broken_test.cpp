@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 #include <cstdlib>
 
+#include "pipeline/base/cancellation.h"
 #include "pipeline/base/error.h"
 #include "pipeline/stage/sources.h"
 #include "tests/pipeline/media/clips.h"
@@ -160,8 +161,8 @@ TEST_CASE("sound without pictures is no film") {
 }
 
 TEST_CASE("cancelling ends a pull") {
-  MediaRequest request = request_of(film("a.mp4"));
-  request.cancelled = std::make_shared<const std::atomic<bool>>(true);
+  const MediaRequest request = request_of(film("a.mp4"));
+  const CancelScope scope(Cancellation().with([] { return true; }));
   CHECK(failure_of(request).code == ErrorCode::kCancelled);
 }
 
