@@ -37,6 +37,10 @@ void check_origin(const TokenOrigin& origin, int64_t tokens) {
   check_finite(origin.box, "origin.box");
   check_shape(origin.flags, "origin.flags", {tokens});
   check_dtype(origin.flags, "origin.flags", at::kByte);
+  check_shape(origin.tile, "origin.tile", {tokens, 2});
+  check_dtype(origin.tile, "origin.tile", at::kInt);
+  check(tokens == 0 || (origin.tile >= 0).all().item<bool>(), ErrorCode::kInvalidArgument,
+        "origin.tile: expected rows and columns of 0 or more");
 }
 
 }  // namespace

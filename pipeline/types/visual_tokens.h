@@ -15,7 +15,9 @@ namespace lv {
 // Dimension letters, here and everywhere: T frames, P pictures, M tokens, D features, H heads,
 // Hkv key/value heads, Dh head size, V vocabulary, n new tokens.
 
-enum TokenFlag : uint8_t { kObserved = 1, kMerged = 2, kImputed = 4 };
+/// kSpread: merged from more than one tile or picture; time and tile say where it stands, not what
+/// it shows.
+enum TokenFlag : uint8_t { kObserved = 1, kMerged = 2, kImputed = 4, kSpread = 8 };
 
 /// Where each token came from; evidence in answers points back through it.
 struct TokenOrigin {
@@ -23,7 +25,16 @@ struct TokenOrigin {
   at::Tensor source;       // [M] int32, camera view or page
   at::Tensor box;          // [M, 4] float32, x0 y0 x1 y1 as fractions of the picture
   at::Tensor flags;        // [M] uint8, of TokenFlag
+  at::Tensor tile;         // [M, 2] int32, row and column, from 1, of the tile of the picture that
+                           // it is from; 0, 0 where the whole picture was encoded at once
 };
+
+/// Of no tokens.
+TokenOrigin no_origin();
+/// Of the tokens `rows` [m] int64, in that order.
+TokenOrigin select(const TokenOrigin& origin, const at::Tensor& rows);
+/// Of all tokens, one part after another.
+TokenOrigin joined(const std::vector<TokenOrigin>& parts);
 
 struct PatchGrid {
   int32_t rows = 0;

@@ -13,6 +13,7 @@ void to_proto(const TokenOrigin& origin, v1::TokenOrigin* message) {
   put(origin.source, message, &v1::TokenOrigin::mutable_source);
   put(origin.box, message, &v1::TokenOrigin::mutable_box);
   put(origin.flags, message, &v1::TokenOrigin::mutable_flags);
+  put(origin.tile, message, &v1::TokenOrigin::mutable_tile);
 }
 
 TokenOrigin from_proto(const Received<v1::TokenOrigin>& message) {
@@ -21,6 +22,7 @@ TokenOrigin from_proto(const Received<v1::TokenOrigin>& message) {
   origin.source = take_tensor(part_of(message, message->source()), "origin.source");
   origin.box = take_tensor(part_of(message, message->box()), "origin.box");
   origin.flags = take_tensor(part_of(message, message->flags()), "origin.flags");
+  origin.tile = take_tensor(part_of(message, message->tile()), "origin.tile");
   return origin;
 }
 

@@ -11,8 +11,7 @@ VisualTokens no_tokens() {
   VisualTokens none;
   none.features = at::empty({0, 0});
   none.offsets = at::zeros({1}, at::kInt);
-  none.origin = {at::empty({0}, at::kDouble), at::empty({0}, at::kInt), at::empty({0, 4}),
-                 at::empty({0}, at::kByte)};
+  none.origin = no_origin();
   return none;
 }
 
@@ -34,9 +33,7 @@ CompressedTokens between(const CompressedTokens& tokens, int32_t source, double 
   CompressedTokens part;
   part.embeddings = tokens.embeddings.index_select(0, rows);
   part.sizes = tokens.sizes.index_select(0, rows);
-  part.origin = {pts.index_select(0, rows), tokens.origin.source.index_select(0, rows),
-                 tokens.origin.box.index_select(0, rows),
-                 tokens.origin.flags.index_select(0, rows)};
+  part.origin = select(tokens.origin, rows);
   return part;
 }
 

@@ -26,19 +26,25 @@ TokenOrigin origin_of(const TokenOrigin& from, const Grouping& grouping, const a
   const at::Tensor first =
       extreme_of(at::arange(tokens, grouping.row_of.options()).unsqueeze(1), grouping, false)
           .squeeze(1);
-  const at::Tensor alone = sizes == 1;
   const at::Tensor mean_pts = mean_of(from.pts_seconds.unsqueeze(1), grouping, sizes).squeeze(1);
-  at::Tensor flags = at::where(alone, 0, static_cast<int>(kMerged)).to(at::kByte);
-  for (const uint8_t bit : {kObserved, kMerged, kImputed}) {
+  // Pictures are told apart by source and time, tiles by row and column.
+  const auto same = [&](const at::Tensor& values) {
+    return (extreme_of(values, grouping, false) == extreme_of(values, grouping, true)).all(1);
+  };
+  const at::Tensor same_time = same(from.pts_seconds.unsqueeze(1));
+  const at::Tensor one_tile = same_time & same(from.source.unsqueeze(1)) & same(from.tile);
+  at::Tensor flags = at::where(sizes == 1, 0, static_cast<int>(kMerged)).to(at::kByte);
+  flags = flags.bitwise_or(at::where(one_tile, 0, static_cast<int>(kSpread)).to(at::kByte));
+  for (const uint8_t bit : {kObserved, kMerged, kImputed, kSpread}) {
     flags = flags.bitwise_or(
         extreme_of(from.flags.bitwise_and(bit).unsqueeze(1), grouping, true).squeeze(1));
   }
-  return {at::where(alone, from.pts_seconds.index_select(0, first), mean_pts),
+  return {at::where(same_time, from.pts_seconds.index_select(0, first), mean_pts),
           from.source.index_select(0, first),
           at::cat({extreme_of(from.box.slice(1, 0, 2), grouping, false),
                    extreme_of(from.box.slice(1, 2, 4), grouping, true)},
                   1),
-          flags};
+          flags, from.tile.index_select(0, first)};
 }
 
 }  // namespace

@@ -16,8 +16,8 @@ struct Grouping {
 
 /// The tokens after the grouping. `features` [count, D] are the rows that stand for the groups, or
 /// undefined for the mean of each group. Times are means, boxes unions, flags are joined, and rows
-/// of several tokens are marked kMerged; the source is the first token's. On a group of one, all
-/// of it is the token's own, bit for bit.
+/// of several tokens are marked kMerged, and kSpread if they are not all of one tile; source and
+/// tile are the first token's. On a group of one, all of it is the token's own, bit for bit.
 CompressedTokens grouped(const VisualTokens& tokens, const Grouping& grouping,
                          const at::Tensor& features = {});
 

@@ -31,12 +31,10 @@ class Uniform : public Compressor {
     const at::Device device = tokens.features.device();
     const at::Tensor kept = at::tensor(middles, at::kLong).to(device);
     const Grouping grouping{at::tensor(row_of, at::kLong).to(device), kept.size(0)};
-    const TokenOrigin& from = tokens.origin;
     CompressedTokens out;
     out.embeddings = tokens.features.index_select(0, kept);
     out.sizes = at::bincount(grouping.row_of, {}, grouping.count).to(at::kFloat);
-    out.origin = {from.pts_seconds.index_select(0, kept), from.source.index_select(0, kept),
-                  from.box.index_select(0, kept), from.flags.index_select(0, kept)};
+    out.origin = select(tokens.origin, kept);
     const double fidelity = fidelity_of(tokens.features, grouping, out.embeddings);
     const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
     out.reports.push_back({"uniform", budget_.keep(tokens.features.size(0)),

@@ -23,6 +23,20 @@ at::Tensor cell_boxes(const at::Tensor& boxes, const PatchGrid& grid) {
   return (origin + extent.unsqueeze(1) * cells).clamp(0, 1).reshape({-1, 4});
 }
 
+/// The tile that each picture of a processed frame shows: [P, 2]. The tiles come first, then the
+/// whole.
+at::Tensor tiles_of(const ProcessedPicture& picture) {
+  const at::Tensor places = at::zeros({picture.pixels.size(0), 2}, at::kInt);
+  const int64_t rows = picture.tiles.rows, columns = picture.tiles.columns;
+  check(rows * columns <= places.size(0), ErrorCode::kInternal,
+        "picture.tiles: expected as many as pictures, got more");
+  for (int64_t i = 0; i < rows * columns; ++i) {
+    places[i][0] = i / columns + 1;
+    places[i][1] = i % columns + 1;
+  }
+  return places;
+}
+
 class EncodeStage : public Stage<FrameBatch, VisualTokens> {
  public:
   EncodeStage(EncodeParts parts, EncodeOptions options)
@@ -45,11 +59,12 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
 
   /// Tokens of frames [T, H, W, 3] shown at [T].
   VisualTokens encode(const at::Tensor& frames, const at::Tensor& pts_seconds) const {
-    std::vector<at::Tensor> pixels, boxes;
+    std::vector<at::Tensor> pixels, boxes, places;
     std::vector<int64_t> tiles;  // pictures of each frame
     for (const at::Tensor& frame : frames.unbind()) {
       ProcessedPicture picture = parts_.processor->process(frame);
       tiles.push_back(picture.pixels.size(0));
+      places.push_back(tiles_of(picture));
       pixels.push_back(std::move(picture.pixels));
       boxes.push_back(std::move(picture.boxes));
     }
@@ -63,7 +78,8 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
     tokens.grids.assign(pictures, encoded.grid);
     tokens.origin = {of_picture.repeat_interleave(cells), at::zeros({pictures * cells}, at::kInt),
                      cell_boxes(at::cat(boxes), encoded.grid),
-                     at::full({pictures * cells}, kObserved, at::kByte)};
+                     at::full({pictures * cells}, kObserved, at::kByte),
+                     at::cat(places).repeat_interleave(cells, 0)};
     add_labels(encoded.features, tiles, tokens);
     return tokens;
   }
@@ -129,17 +145,15 @@ StagePtr<FrameBatch, VisualTokens> make_encode(EncodeParts parts, EncodeOptions 
 VisualTokens joined(const std::vector<VisualTokens>& parts) {
   check(!parts.empty(), ErrorCode::kInvalidArgument, "joined: expected tokens, got none");
   VisualTokens all;
-  std::vector<at::Tensor> features, offsets, pts, source, box, flags;
+  std::vector<at::Tensor> features, offsets;
+  std::vector<TokenOrigin> origins;
   offsets.push_back(at::zeros({1}, at::kInt));
   int64_t rows = 0;
   for (const VisualTokens& part : parts) {
     check_shape(part.features, "visual.features", {-1, parts.front().features.size(1)});
     features.push_back(part.features);
     offsets.push_back(part.offsets.slice(0, 1) + rows);
-    pts.push_back(part.origin.pts_seconds);
-    source.push_back(part.origin.source);
-    box.push_back(part.origin.box);
-    flags.push_back(part.origin.flags);
+    origins.push_back(part.origin);
     for (PictureLabel label : part.labels) {
       label.picture += static_cast<int32_t>(all.grids.size());
       all.labels.push_back(std::move(label));
@@ -149,7 +163,7 @@ VisualTokens joined(const std::vector<VisualTokens>& parts) {
   }
   all.features = at::cat(features);
   all.offsets = at::cat(offsets);
-  all.origin = {at::cat(pts), at::cat(source), at::cat(box), at::cat(flags)};
+  all.origin = lv::joined(origins);
   return all;
 }
 

@@ -53,7 +53,8 @@ CompressedTokens visual_tokens(int64_t count, int64_t width) {
   tokens.embeddings = lcg_tensor(1, {count, width}) * 0.1;
   tokens.sizes = at::ones({count});
   tokens.origin = {at::zeros({count}, at::kDouble), at::zeros({count}, at::kInt),
-                   at::zeros({count, 4}), at::ones({count}, at::kByte)};
+                   at::zeros({count, 4}), at::ones({count}, at::kByte),
+                   at::zeros({count, 2}, at::kInt)};
   return tokens;
 }
 

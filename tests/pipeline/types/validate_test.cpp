@@ -16,7 +16,7 @@ constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
 TokenOrigin origin_of(int64_t tokens) {
   return {at::zeros({tokens}, at::kDouble), at::zeros({tokens}, at::kInt), at::zeros({tokens, 4}),
-          at::ones({tokens}, at::kByte)};
+          at::ones({tokens}, at::kByte), at::zeros({tokens, 2}, at::kInt)};
 }
 
 VisualTokens visual() {
@@ -83,6 +83,8 @@ TEST_CASE("visual tokens that do not hold together are refused by field") {
   refuses(visual(), "origin.box", [](auto& x) { x.origin.box = at::zeros({3, 3}); });
   refuses(visual(), "origin.source", [](auto& x) { x.origin.source = at::zeros({3}); });
   refuses(visual(), "origin.flags", [](auto& x) { x.origin.flags = at::ones({2}, at::kByte); });
+  refuses(visual(), "origin.tile", [](auto& x) { x.origin.tile = at::Tensor(); });
+  refuses(visual(), "origin.tile", [](auto& x) { x.origin.tile = x.origin.tile - 1; });
   refuses(ClipTokens{visual(), {}, at::ones({1, 2})}, "question",
           [](auto& x) { x.question = at::ones({2}); });
 }

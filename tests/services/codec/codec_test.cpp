@@ -42,6 +42,7 @@ void check_same(const TokenOrigin& got, const TokenOrigin& expected) {
   check_same(got.source, expected.source);
   check_same(got.box, expected.box);
   check_same(got.flags, expected.flags);
+  check_same(got.tile, expected.tile);
 }
 
 /// The text of the error that reading a message throws, "" if it is read.

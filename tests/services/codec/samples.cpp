@@ -11,7 +11,8 @@ namespace {
 
 TokenOrigin origin_of(int64_t tokens) {
   return {at::arange(tokens, at::kDouble), at::arange(tokens, at::kInt),
-          lcg_tensor(3, {tokens, 4}).abs(), at::full({tokens}, kMerged, at::kByte)};
+          lcg_tensor(3, {tokens, 4}).abs(), at::full({tokens}, kMerged, at::kByte),
+          at::full({tokens, 2}, 3, at::kInt)};
 }
 
 }  // namespace

@@ -95,7 +95,7 @@ std::optional<TextDelta> word_of(const Prompt& prompt, size_t index) {
 TokenOrigin origin_of(const at::Tensor& pts_seconds) {
   const int64_t count = pts_seconds.size(0);
   return {pts_seconds, at::zeros({count}, at::kInt), at::ones({count, 4}),
-          at::full({count}, kObserved, at::kByte)};
+          at::full({count}, kObserved, at::kByte), at::zeros({count, 2}, at::kInt)};
 }
 
 class Doubling : public MapStage<FrameBatch, VisualTokens> {

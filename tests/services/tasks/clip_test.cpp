@@ -17,7 +17,8 @@ VisualTokens two_pictures(double first, double pts) {
   tokens.offsets = at::tensor({0, 2, 4}, at::kInt);
   tokens.grids = {{1, 2}, {1, 2}};
   tokens.origin = {at::tensor({pts, pts, pts + 1, pts + 1}, at::kDouble), at::zeros({4}, at::kInt),
-                   at::zeros({4, 4}), at::full({4}, kObserved, at::kByte)};
+                   at::zeros({4, 4}), at::full({4}, kObserved, at::kByte),
+                   at::zeros({4, 2}, at::kInt)};
   tokens.labels = {{1, "cat", 0.5}};
   return tokens;
 }

@@ -22,7 +22,7 @@ VisualTokens two_frames() {
   tokens.offsets = at::tensor({0, 1, 2}, at::kInt);
   tokens.grids = {{1, 1}, {1, 1}};
   tokens.origin = {at::tensor({1.0, 8.0}, at::kDouble), at::zeros({2}, at::kInt), at::zeros({2, 4}),
-                   at::full({2}, kObserved, at::kByte)};
+                   at::full({2}, kObserved, at::kByte), at::zeros({2, 2}, at::kInt)};
   tokens.labels = {{0, "cat", 0.6}, {0, "dog", 0.2}, {0, "gnu", 0.01}, {1, "cat", 0.3}};
   return tokens;
 }

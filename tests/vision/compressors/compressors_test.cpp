@@ -12,12 +12,13 @@ namespace {
 ClipTokens clip_of(const std::vector<int32_t>& counts, int64_t width, at::ScalarType dtype) {
   ClipTokens clip;
   int32_t total = 0;
-  std::vector<int32_t> offsets{0}, source;
+  std::vector<int32_t> offsets{0}, source, tile;
   std::vector<double> pts;
   for (size_t p = 0; p < counts.size(); ++p) {
     offsets.push_back(total += counts[p]);
     clip.visual.grids.push_back({1, counts[p]});
     source.insert(source.end(), counts[p], 0);
+    tile.insert(tile.end(), counts[p], static_cast<int32_t>(p));
     pts.insert(pts.end(), counts[p], 0.5 * static_cast<double>(p));
   }
   clip.visual.features = lcg_tensor(7, {total, width}).to(dtype);
@@ -25,7 +26,8 @@ ClipTokens clip_of(const std::vector<int32_t>& counts, int64_t width, at::Scalar
   const at::Tensor left = at::arange(total, at::kFloat) / std::max(total, 1);
   clip.visual.origin = {at::tensor(pts, at::kDouble), at::tensor(source, at::kInt),
                         at::stack({left, at::zeros({total}), left + 0.01, at::ones({total})}, 1),
-                        at::full({total}, kObserved, at::kByte)};
+                        at::full({total}, kObserved, at::kByte),
+                        at::tensor(tile, at::kInt).unsqueeze(1).repeat({1, 2})};
   return clip;
 }
 
@@ -78,6 +80,7 @@ TEST_CASE("every compressor hands tokens on bit for bit when all are kept") {
     CHECK(at::equal(out.origin.source, clip.visual.origin.source));
     CHECK(at::equal(out.origin.box, clip.visual.origin.box));
     CHECK(at::equal(out.origin.flags, clip.visual.origin.flags));
+    CHECK(at::equal(out.origin.tile, clip.visual.origin.tile));
     CHECK(out.reports.at(0).fidelity == Approx(1));
   }
 }
@@ -134,6 +137,17 @@ TEST_CASE("uniform keeps the middle of each run") {
   const at::Tensor all = lcg_tensor(7, {8, 2});
   CHECK(at::equal(out.embeddings, all.index_select(0, at::tensor({1, 3, 6}, at::kLong))));
   CHECK(at::equal(out.sizes, at::tensor({2.f, 3.f, 3.f})));
+}
+
+TEST_CASE("tokens merged from several tiles say so and stay in the first one's") {
+  const TokenOrigin within = run("tome", "tokens=1", clip_of({4, 4}, 3, at::kFloat)).origin;
+  CHECK(at::equal(within.flags, at::full({2}, kObserved | kMerged, at::kByte)));
+  CHECK(at::equal(within.tile, at::tensor({0, 0, 1, 1}, at::kInt).view({2, 2})));
+  CHECK(at::equal(within.pts_seconds, at::tensor({0.0, 0.5}, at::kDouble)));
+  const TokenOrigin across =
+      run("tome", "tokens=1,over=clip", clip_of({4, 4}, 3, at::kFloat)).origin;
+  CHECK(at::equal(across.flags, at::full({1}, kObserved | kMerged | kSpread, at::kByte)));
+  CHECK(at::equal(across.tile, at::zeros({1, 2}, at::kInt)));
 }
 
 TEST_CASE("pool averages neighbouring cells of the grid") {

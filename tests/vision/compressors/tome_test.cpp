@@ -183,7 +183,7 @@ ClipTokens clip_of(const at::Tensor& features, const std::vector<int32_t>& offse
   const at::Tensor left = at::arange(count, at::kFloat) / count;
   clip.visual.origin = {at::arange(count, at::kDouble), at::zeros({count}, at::kInt),
                         at::stack({left, left, left + 0.1, left + 0.2}, 1),
-                        at::full({count}, kObserved, at::kByte)};
+                        at::full({count}, kObserved, at::kByte), at::zeros({count, 2}, at::kInt)};
   return clip;
 }
 
@@ -210,7 +210,7 @@ TEST_CASE("tome equals the plain form of the method, with its origin") {
     CHECK(out.origin.box[row][0].item<float>() == Approx(*low / 40.0));
     CHECK(out.origin.box[row][3].item<float>() == Approx(*high / 40.0 + 0.2));
     CHECK(out.origin.flags[row].item<int>() ==
-          (members.size() > 1 ? kObserved | kMerged : kObserved));
+          (members.size() > 1 ? kObserved | kMerged | kSpread : kObserved));
     for (const int64_t m : members) {
       cosines +=
           at::cosine_similarity(x[m], at::tensor(rows[i].mean).to(at::kFloat), 0).item<double>();
