@@ -66,6 +66,52 @@ struct Q4_1 {
   }
 };
 
+/// Bits first .. first + 7 of `bits`, each moved to where the fifth bit of a weight is.
+LV_AVX2_INLINE __m256i fifth_bits(uint32_t bits, int first) {
+  const __m256i order = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  const __m256i all = _mm256_set1_epi32(static_cast<int>(bits >> first));
+  const __m256i one = _mm256_and_si256(_mm256_srlv_epi32(all, order), _mm256_set1_epi32(1));
+  return _mm256_slli_epi32(one, 4);
+}
+
+/// The 32 numbers of five bits of a Q5_0 or Q5_1 block.
+LV_AVX2_INLINE void five_bits(const uint8_t* high, const uint8_t* pairs, __m256i q[4]) {
+  uint32_t bits;
+  __builtin_memcpy(&bits, high, sizeof(bits));
+  const __m256i mask = _mm256_set1_epi32(15);
+  for (int i = 0; i < 2; ++i) {
+    const __m256i both = load_bytes(pairs + 8 * i);
+    q[i] = _mm256_or_si256(_mm256_and_si256(both, mask), fifth_bits(bits, 8 * i));
+    q[i + 2] = _mm256_or_si256(_mm256_srli_epi32(both, 4), fifth_bits(bits, 16 + 8 * i));
+  }
+}
+
+struct Q5_0 {
+  static constexpr int kGroups = 1;
+  static constexpr int kBytes = 22;
+  static LV_AVX2_INLINE void group(const uint8_t* block, int, __m256 w[4]) {
+    const __m256 d = _mm256_set1_ps(read_half(block));
+    const __m256i sixteen = _mm256_set1_epi32(16);
+    __m256i q[4];
+    five_bits(block + 2, block + 6, q);
+    for (int i = 0; i < 4; ++i) {
+      w[i] = _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_sub_epi32(q[i], sixteen)), d);
+    }
+  }
+};
+
+struct Q5_1 {
+  static constexpr int kGroups = 1;
+  static constexpr int kBytes = 24;
+  static LV_AVX2_INLINE void group(const uint8_t* block, int, __m256 w[4]) {
+    const __m256 d = _mm256_set1_ps(read_half(block));
+    const __m256 m = _mm256_set1_ps(read_half(block + 2));
+    __m256i q[4];
+    five_bits(block + 4, block + 8, q);
+    for (int i = 0; i < 4; ++i) w[i] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(q[i]), d, m);
+  }
+};
+
 struct Q8_0 {
   static constexpr int kGroups = 1;
   static constexpr int kBytes = 34;
@@ -74,6 +120,47 @@ struct Q8_0 {
     for (int i = 0; i < 4; ++i) {
       const __m256i q = load_signed_bytes(block + 2 + 8 * i);
       w[i] = _mm256_mul_ps(_mm256_cvtepi32_ps(q), d);
+    }
+  }
+};
+
+/// Eight numbers of two bits at `at`, `shift` bits up.
+LV_AVX2_INLINE __m256i two_bits(const uint8_t* at, int shift) {
+  const __m256i fours = _mm256_srl_epi32(load_bytes(at), _mm_cvtsi32_si128(shift));
+  return _mm256_and_si256(fours, _mm256_set1_epi32(3));
+}
+
+struct Q2_K {
+  static constexpr int kGroups = 8;
+  static constexpr int kBytes = 84;
+  static LV_AVX2_INLINE void group(const uint8_t* block, int g, __m256 w[4]) {
+    const float d = read_half(block + 80);
+    const float dmin = read_half(block + 82);
+    const uint8_t* fours = block + 16 + 32 * (g / 4);
+    for (int i = 0; i < 4; ++i) {
+      const uint8_t scale = block[2 * g + i / 2];
+      const __m256 step = _mm256_set1_ps(d * static_cast<float>(scale & 15));
+      const __m256 low = _mm256_set1_ps(dmin * static_cast<float>(scale >> 4));
+      const __m256i q = two_bits(fours + 8 * i, 2 * (g % 4));
+      w[i] = _mm256_fmsub_ps(_mm256_cvtepi32_ps(q), step, low);
+    }
+  }
+};
+
+struct Q3_K {
+  static constexpr int kGroups = 8;
+  static constexpr int kBytes = 110;
+  static LV_AVX2_INLINE void group(const uint8_t* block, int g, __m256 w[4]) {
+    const float d = read_half(block + 108);
+    const uint8_t* fours = block + 32 + 32 * (g / 4);
+    const __m128i shift = _mm_cvtsi32_si128(g);
+    const __m256i four = _mm256_set1_epi32(4);
+    for (int i = 0; i < 4; ++i) {
+      const auto step = d * static_cast<float>(unpack_q3_k(block + 96, 2 * g + i / 2));
+      const __m256i high = _mm256_slli_epi32(_mm256_srl_epi32(load_bytes(block + 8 * i), shift), 2);
+      const __m256i q =
+          _mm256_or_si256(two_bits(fours + 8 * i, 2 * (g % 4)), _mm256_and_si256(high, four));
+      w[i] = _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_sub_epi32(q, four)), _mm256_set1_ps(step));
     }
   }
 };
@@ -90,6 +177,29 @@ struct Q4_K {
     const uint8_t* pairs = block + 16 + 32 * (g / 2);
     for (int i = 0; i < 4; ++i) {
       const __m256i q = _mm256_and_si256(_mm256_srl_epi32(load_bytes(pairs + 8 * i), shift), mask);
+      w[i] = _mm256_fmsub_ps(_mm256_cvtepi32_ps(q), step, low);
+    }
+  }
+};
+
+struct Q5_K {
+  static constexpr int kGroups = 8;
+  static constexpr int kBytes = 176;
+  static LV_AVX2_INLINE void group(const uint8_t* block, int g, __m256 w[4]) {
+    const auto [scale, minimum] = unpack_q4_k(block + 4, g);
+    const __m256 step = _mm256_set1_ps(read_half(block) * static_cast<float>(scale));
+    const __m256 low = _mm256_set1_ps(read_half(block + 2) * static_cast<float>(minimum));
+    const __m256i mask = _mm256_set1_epi32(15);
+    const __m256i sixteen = _mm256_set1_epi32(16);
+    const __m128i shift = _mm_cvtsi32_si128(g % 2 * 4);
+    const __m128i bit = _mm_cvtsi32_si128(g);
+    const uint8_t* pairs = block + 48 + 32 * (g / 2);
+    for (int i = 0; i < 4; ++i) {
+      const __m256i four =
+          _mm256_and_si256(_mm256_srl_epi32(load_bytes(pairs + 8 * i), shift), mask);
+      const __m256i fifth =
+          _mm256_slli_epi32(_mm256_srl_epi32(load_bytes(block + 16 + 8 * i), bit), 4);
+      const __m256i q = _mm256_or_si256(four, _mm256_and_si256(fifth, sixteen));
       w[i] = _mm256_fmsub_ps(_mm256_cvtepi32_ps(q), step, low);
     }
   }
@@ -119,6 +229,27 @@ struct Q6_K {
       const __m256i q =
           _mm256_sub_epi32(_mm256_or_si256(lower, _mm256_slli_epi32(upper, 4)), offset);
       w[i] = _mm256_mul_ps(_mm256_cvtepi32_ps(q), _mm256_set1_ps(scale));
+    }
+  }
+};
+
+struct F16 {
+  static constexpr int kGroups = 1;
+  static constexpr int kBytes = 64;
+  static LV_AVX2_INLINE void group(const uint8_t* block, int, __m256 w[4]) {
+    for (int i = 0; i < 4; ++i) {
+      w[i] = _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(block + 16 * i)));
+    }
+  }
+};
+
+struct BF16 {
+  static constexpr int kGroups = 1;
+  static constexpr int kBytes = 64;
+  static LV_AVX2_INLINE void group(const uint8_t* block, int, __m256 w[4]) {
+    for (int i = 0; i < 4; ++i) {
+      const __m128i halves = _mm_loadu_si128(reinterpret_cast<const __m128i*>(block + 16 * i));
+      w[i] = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
     }
   }
 };
@@ -185,20 +316,41 @@ const Kernels& kernels(BlockFormat format) {
   constexpr auto kCounts = std::make_integer_sequence<int, kMaxDotRows>();
   static constexpr Kernels kQ4_0 = kernels_of<Q4_0>(kCounts);
   static constexpr Kernels kQ4_1 = kernels_of<Q4_1>(kCounts);
+  static constexpr Kernels kQ5_0 = kernels_of<Q5_0>(kCounts);
+  static constexpr Kernels kQ5_1 = kernels_of<Q5_1>(kCounts);
   static constexpr Kernels kQ8_0 = kernels_of<Q8_0>(kCounts);
+  static constexpr Kernels kQ2_K = kernels_of<Q2_K>(kCounts);
+  static constexpr Kernels kQ3_K = kernels_of<Q3_K>(kCounts);
   static constexpr Kernels kQ4_K = kernels_of<Q4_K>(kCounts);
+  static constexpr Kernels kQ5_K = kernels_of<Q5_K>(kCounts);
   static constexpr Kernels kQ6_K = kernels_of<Q6_K>(kCounts);
+  static constexpr Kernels kF16 = kernels_of<F16>(kCounts);
+  static constexpr Kernels kBF16 = kernels_of<BF16>(kCounts);
   switch (format) {
     case BlockFormat::kQ4_0:
       return kQ4_0;
     case BlockFormat::kQ4_1:
       return kQ4_1;
+    case BlockFormat::kQ5_0:
+      return kQ5_0;
+    case BlockFormat::kQ5_1:
+      return kQ5_1;
     case BlockFormat::kQ8_0:
       return kQ8_0;
+    case BlockFormat::kQ2_K:
+      return kQ2_K;
+    case BlockFormat::kQ3_K:
+      return kQ3_K;
     case BlockFormat::kQ4_K:
       return kQ4_K;
+    case BlockFormat::kQ5_K:
+      return kQ5_K;
     case BlockFormat::kQ6_K:
       return kQ6_K;
+    case BlockFormat::kF16:
+      return kF16;
+    case BlockFormat::kBF16:
+      return kBF16;
   }
   throw Error(ErrorCode::kInternal, "quantized kernels: unknown block format");
 }

@@ -113,6 +113,9 @@ class RenamedStore : public TensorStore {
   std::vector<int64_t> shape(std::string_view name) const override {
     return stored_->shape(find(name).stored_name);
   }
+  ElementType type(std::string_view name) const override {
+    return stored_->type(find(name).stored_name);
+  }
   StoredTensor get(std::string_view name) const override {
     const Entry& entry = find(name);
     StoredTensor tensor = stored_->get(entry.stored_name);

@@ -16,8 +16,6 @@
 
 namespace lv {
 
-using ElementType = std::variant<at::ScalarType, BlockFormat>;
-
 /// Where a tensor lies in a file.
 struct MappedTensor {
   ElementType type = at::kFloat;
@@ -42,6 +40,7 @@ class MappedStore : public TensorStore {
   bool contains(std::string_view name) const override { return index_.contains(name); }
   StoredTensor get(std::string_view name) const override;
   std::vector<int64_t> shape(std::string_view name) const override { return find(name).shape; }
+  ElementType type(std::string_view name) const override { return find(name).type; }
 
  private:
   const MappedTensor& find(std::string_view name) const;

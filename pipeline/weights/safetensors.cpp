@@ -113,6 +113,7 @@ class ShardedStore : public TensorStore {
   std::vector<int64_t> shape(std::string_view name) const override {
     return find(name).shape(name);
   }
+  ElementType type(std::string_view name) const override { return find(name).type(name); }
 
  private:
   const TensorStore& find(std::string_view name) const {

@@ -2,40 +2,50 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <array>
+
 #include "pipeline/base/error.h"
 
 namespace lv {
 
-BlockLayout layout_of(BlockFormat format) {
-  switch (format) {
-    case BlockFormat::kQ4_0:
-      return {32, 18};
-    case BlockFormat::kQ4_1:
-      return {32, 20};
-    case BlockFormat::kQ8_0:
-      return {32, 34};
-    case BlockFormat::kQ4_K:
-      return {256, 144};
-    case BlockFormat::kQ6_K:
-      return {256, 210};
-  }
-  throw Error(ErrorCode::kInternal, "layout_of: unknown block format");
+namespace {
+
+struct NamedLayout {
+  BlockFormat format;
+  std::string_view name;
+  BlockLayout layout;
+};
+
+constexpr std::array<NamedLayout, 12> kLayouts{{{BlockFormat::kQ4_0, "Q4_0", {32, 18}},
+                                                {BlockFormat::kQ4_1, "Q4_1", {32, 20}},
+                                                {BlockFormat::kQ5_0, "Q5_0", {32, 22}},
+                                                {BlockFormat::kQ5_1, "Q5_1", {32, 24}},
+                                                {BlockFormat::kQ8_0, "Q8_0", {32, 34}},
+                                                {BlockFormat::kQ2_K, "Q2_K", {256, 84}},
+                                                {BlockFormat::kQ3_K, "Q3_K", {256, 110}},
+                                                {BlockFormat::kQ4_K, "Q4_K", {256, 144}},
+                                                {BlockFormat::kQ5_K, "Q5_K", {256, 176}},
+                                                {BlockFormat::kQ6_K, "Q6_K", {256, 210}},
+                                                {BlockFormat::kF16, "F16", {32, 64}},
+                                                {BlockFormat::kBF16, "BF16", {32, 64}}}};
+
+const NamedLayout& named(BlockFormat format) {
+  const auto found = std::ranges::find(kLayouts, format, &NamedLayout::format);
+  check(found != kLayouts.end(), ErrorCode::kInternal, "unknown block format");
+  return *found;
 }
 
-std::string_view name_of(BlockFormat format) {
-  switch (format) {
-    case BlockFormat::kQ4_0:
-      return "Q4_0";
-    case BlockFormat::kQ4_1:
-      return "Q4_1";
-    case BlockFormat::kQ8_0:
-      return "Q8_0";
-    case BlockFormat::kQ4_K:
-      return "Q4_K";
-    case BlockFormat::kQ6_K:
-      return "Q6_K";
-  }
-  throw Error(ErrorCode::kInternal, "name_of: unknown block format");
+}  // namespace
+
+BlockLayout layout_of(BlockFormat format) { return named(format).layout; }
+
+std::string_view name_of(BlockFormat format) { return named(format).name; }
+
+ElementType TensorStore::type(std::string_view name) const {
+  const StoredTensor tensor = get(name);
+  if (const auto* matrix = std::get_if<QuantizedMatrix>(&tensor)) return matrix->format;
+  return std::get<at::Tensor>(tensor).scalar_type();
 }
 
 std::vector<int64_t> shape_of(const StoredTensor& tensor) {

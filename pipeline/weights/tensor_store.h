@@ -12,7 +12,22 @@
 namespace lv {
 
 /// GGUF's block formats: a row is a run of blocks of 32 or 256 weights, each with its own scale.
-enum class BlockFormat { kQ4_0, kQ4_1, kQ8_0, kQ4_K, kQ6_K };
+/// kF16 and kBF16 are floats without one, for processors that have no fast arithmetic on them:
+/// their matrices are multiplied as they are stored, like quantised ones.
+enum class BlockFormat {
+  kQ4_0,
+  kQ4_1,
+  kQ5_0,
+  kQ5_1,
+  kQ8_0,
+  kQ2_K,
+  kQ3_K,
+  kQ4_K,
+  kQ5_K,
+  kQ6_K,
+  kF16,
+  kBF16
+};
 
 struct BlockLayout {
   int64_t weights;  // in one block
@@ -20,6 +35,7 @@ struct BlockLayout {
 };
 BlockLayout layout_of(BlockFormat format);
 std::string_view name_of(BlockFormat format);  // "Q4_K"
+using ElementType = std::variant<at::ScalarType, BlockFormat>;
 
 /// A matrix whose rows stay quantised, as they lie in the file.
 struct QuantizedMatrix {
@@ -43,6 +59,8 @@ class TensorStore {
   /// Throws kNotFound that names the tensor and the file.
   virtual StoredTensor get(std::string_view name) const = 0;
   virtual std::vector<int64_t> shape(std::string_view name) const = 0;
+  /// How the tensor is stored. Stores of files say it without reading the tensor.
+  virtual ElementType type(std::string_view name) const;
 };
 using TensorStorePtr = std::shared_ptr<const TensorStore>;
 

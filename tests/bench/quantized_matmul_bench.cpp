@@ -100,8 +100,11 @@ void run(BlockFormat format, int64_t multiple) {
 int main(int argc, char** argv) {
   c10::InferenceMode no_autograd;
   at::set_num_threads(argc > 1 ? std::atoi(argv[1]) : 2);
-  for (const auto format : {lv::BlockFormat::kQ4_0, lv::BlockFormat::kQ4_1, lv::BlockFormat::kQ8_0,
-                            lv::BlockFormat::kQ4_K, lv::BlockFormat::kQ6_K}) {
+  for (const auto format :
+       {lv::BlockFormat::kQ4_0, lv::BlockFormat::kQ4_1, lv::BlockFormat::kQ5_0,
+        lv::BlockFormat::kQ5_1, lv::BlockFormat::kQ8_0, lv::BlockFormat::kQ2_K,
+        lv::BlockFormat::kQ3_K, lv::BlockFormat::kQ4_K, lv::BlockFormat::kQ5_K,
+        lv::BlockFormat::kQ6_K, lv::BlockFormat::kF16, lv::BlockFormat::kBF16}) {
     lv::run(format, lv::layout_of(format).weights);
   }
 }

@@ -14,25 +14,37 @@ from safetensors.torch import save_file
 
 HERE = pathlib.Path(__file__).parent
 RANDOM = np.random.default_rng(7)
+LATER = np.random.default_rng(8)  # of kinds that came later: the others stay as they were
 
 
-def random_blocks(kind, rows, columns):
+def random_blocks(kind, rows, columns, random=RANDOM):
     """Random bits in valid blocks: small float16 scales, everything else as it comes."""
     weights, size = gguf.GGML_QUANT_SIZES[kind]
-    blocks = RANDOM.integers(0, 256, (rows, columns // weights, size), dtype=np.uint8)
-    halves = {Type.Q4_0: [0], Type.Q4_1: [0, 2], Type.Q8_0: [0], Type.Q4_K: [0, 2], Type.Q6_K: [208]}
+    blocks = random.integers(0, 256, (rows, columns // weights, size), dtype=np.uint8)
+    if kind in (Type.F16, Type.BF16):
+        x = torch.from_numpy(random.standard_normal((rows, columns)).astype(np.float32))
+        return x.to(torch.float16 if kind == Type.F16 else torch.bfloat16).view(torch.uint8).numpy()
+    halves = {Type.Q4_0: [0], Type.Q4_1: [0, 2], Type.Q5_0: [0], Type.Q5_1: [0, 2], Type.Q8_0: [0],
+              Type.Q2_K: [80, 82], Type.Q3_K: [108], Type.Q4_K: [0, 2], Type.Q5_K: [0, 2], Type.Q6_K: [208]}
     for at in halves[kind]:
-        scales = RANDOM.uniform(-0.02, 0.02, blocks.shape[:2]).astype(np.float16)
+        scales = random.uniform(-0.02, 0.02, blocks.shape[:2]).astype(np.float16)
         blocks[:, :, at : at + 2] = scales.view(np.uint8).reshape(*blocks.shape[:2], 2)
     return blocks.reshape(rows, -1)
+
+
+def add_blocks(tensors, kind, columns, random):
+    blocks = random_blocks(kind, 3, columns, random)
+    tensors[f"{kind.name}.blocks"] = torch.from_numpy(blocks)
+    tensors[f"{kind.name}.values"] = torch.from_numpy(gguf.dequantize(blocks, kind).copy())
 
 
 def make_blocks():
     tensors = {}
     for kind, columns in [(Type.Q4_0, 64), (Type.Q4_1, 64), (Type.Q8_0, 64), (Type.Q4_K, 512), (Type.Q6_K, 512)]:
-        blocks = random_blocks(kind, 3, columns)
-        tensors[f"{kind.name}.blocks"] = torch.from_numpy(blocks)
-        tensors[f"{kind.name}.values"] = torch.from_numpy(gguf.dequantize(blocks, kind).copy())
+        add_blocks(tensors, kind, columns, RANDOM)
+    for kind, columns in [(Type.Q5_0, 64), (Type.Q5_1, 64), (Type.Q2_K, 512), (Type.Q3_K, 512), (Type.Q5_K, 512),
+                          (Type.F16, 64), (Type.BF16, 64)]:
+        add_blocks(tensors, kind, columns, LATER)
     save_file(tensors, HERE / "blocks.safetensors")
 
 

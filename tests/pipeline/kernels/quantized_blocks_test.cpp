@@ -118,8 +118,10 @@ TEST_CASE("Q6_K joins four low and two high bits, one scale for sixteen weights"
 
 TEST_CASE("blocks decode as the gguf package decodes them") {
   const auto golden = open_safetensors(data("tests/data/weights/blocks.safetensors"));
-  const auto format = GENERATE(BlockFormat::kQ4_0, BlockFormat::kQ4_1, BlockFormat::kQ8_0,
-                               BlockFormat::kQ4_K, BlockFormat::kQ6_K);
+  const auto format =
+      GENERATE(BlockFormat::kQ4_0, BlockFormat::kQ4_1, BlockFormat::kQ5_0, BlockFormat::kQ5_1,
+               BlockFormat::kQ8_0, BlockFormat::kQ2_K, BlockFormat::kQ3_K, BlockFormat::kQ4_K,
+               BlockFormat::kQ5_K, BlockFormat::kQ6_K, BlockFormat::kF16, BlockFormat::kBF16);
   CAPTURE(name_of(format));
   const std::string name(name_of(format));
   const auto blocks = std::get<at::Tensor>(golden->get(name + ".blocks"));
@@ -140,8 +142,10 @@ TEST_CASE("the AVX2 decoder equals the plain one") {
     SUCCEED("no AVX2 here");
     return;
   }
-  const auto format = GENERATE(BlockFormat::kQ4_0, BlockFormat::kQ4_1, BlockFormat::kQ8_0,
-                               BlockFormat::kQ4_K, BlockFormat::kQ6_K);
+  const auto format =
+      GENERATE(BlockFormat::kQ4_0, BlockFormat::kQ4_1, BlockFormat::kQ5_0, BlockFormat::kQ5_1,
+               BlockFormat::kQ8_0, BlockFormat::kQ2_K, BlockFormat::kQ3_K, BlockFormat::kQ4_K,
+               BlockFormat::kQ5_K, BlockFormat::kQ6_K, BlockFormat::kF16, BlockFormat::kBF16);
   CAPTURE(name_of(format));
   const BlockLayout layout = layout_of(format);
   const int64_t count = 7;

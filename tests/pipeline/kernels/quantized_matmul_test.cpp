@@ -20,8 +20,10 @@ QuantizedMatrix random_matrix(BlockFormat format, int64_t rows, int64_t blocks_p
 }  // namespace
 
 TEST_CASE("quantized_matmul equals the product with the dense matrix") {
-  const auto format = GENERATE(BlockFormat::kQ4_0, BlockFormat::kQ4_1, BlockFormat::kQ8_0,
-                               BlockFormat::kQ4_K, BlockFormat::kQ6_K);
+  const auto format =
+      GENERATE(BlockFormat::kQ4_0, BlockFormat::kQ4_1, BlockFormat::kQ5_0, BlockFormat::kQ5_1,
+               BlockFormat::kQ8_0, BlockFormat::kQ2_K, BlockFormat::kQ3_K, BlockFormat::kQ4_K,
+               BlockFormat::kQ5_K, BlockFormat::kQ6_K, BlockFormat::kF16, BlockFormat::kBF16);
   const auto n = GENERATE(1, 2, 3, 5, 8, 9, 16, 17, 33);
   const auto rows = GENERATE(1, 63, 130);
   CAPTURE(name_of(format), n, rows);
