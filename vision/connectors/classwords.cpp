@@ -16,9 +16,10 @@ ClassWords::ClassWords(Linear head, at::Tensor words, double temperature)
         "classwords.temperature: expected more than 0, got " + std::to_string(temperature));
 }
 
-at::Tensor ClassWords::connect(const at::Tensor& features) const {
-  const at::Tensor shares = at::softmax(head_(features).to(at::kFloat) / temperature_, -1);
-  return at::matmul(shares, words_.to(at::kFloat)).to(words_.scalar_type());
+PictureFeatures ClassWords::connect(const PictureFeatures& pictures) const {
+  const at::Tensor shares = at::softmax(head_(pictures.features).to(at::kFloat) / temperature_, -1);
+  const at::Tensor mixed = at::matmul(shares, words_.to(at::kFloat)).to(words_.scalar_type());
+  return {mixed, pictures.grid, pictures.whole};
 }
 
 std::vector<std::string> read_class_names(const std::string& path) {

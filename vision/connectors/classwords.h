@@ -24,8 +24,7 @@ class ClassWords : public Connector {
   /// Throws kInvalidArgument if the class counts differ or the temperature is not positive.
   ClassWords(Linear head, at::Tensor words, double temperature = 1);
 
-  /// [..., Dv] -> [..., D]
-  at::Tensor connect(const at::Tensor& features) const override;
+  PictureFeatures connect(const PictureFeatures& pictures) const override;
 
  private:
   Linear head_;

@@ -1,18 +1,38 @@
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
+#include <cstdint>
 #include <memory>
+
+#include "pipeline/base/json.h"
+#include "pipeline/base/registry.h"
+#include "pipeline/weights/checkpoint.h"
+#include "vision/encoders/picture_features.h"
 
 namespace lv::vision {
 
-/// Turns an encoder's features into tokens of a language model's width. Immutable and thread-safe.
+/// Turns an encoder's features into tokens of a language model's width, for each place of the grid
+/// or for fewer. Immutable and thread-safe.
 class Connector {
  public:
   virtual ~Connector() = default;
-  /// [..., Dv] -> [..., D]
-  virtual at::Tensor connect(const at::Tensor& features) const = 0;
+  /// Features of Dv in, features of D out, with the grid that is left. Throws kInvalidArgument on a
+  /// grid or a width that it does not take.
+  virtual PictureFeatures connect(const PictureFeatures& pictures) const = 0;
 };
 using ConnectorPtr = std::shared_ptr<const Connector>;
+
+/// The table of trained connectors, by the architecture of the whole model: what sees here is what
+/// stands in it. A factory gets the configuration of the whole, the place of the connector's
+/// weights, and Dv.
+const Registry<Connector, const Json&, const WeightScope&, int64_t>& connectors();
+
+/// The connector of connector_part(), as float32 on the CPU, for an encoder of width
+/// `encoder_width`. Throws if the checkpoint holds tensors that it does not read.
+ConnectorPtr make_connector(const Checkpoint& checkpoint, int64_t encoder_width);
+
+std::unique_ptr<Connector> make_mlp_connector(const Json& config, const WeightScope& scope,
+                                              int64_t encoder_width);
+std::unique_ptr<Connector> make_pixel_shuffle(const Json& config, const WeightScope& scope,
+                                              int64_t encoder_width);
 
 }  // namespace lv::vision

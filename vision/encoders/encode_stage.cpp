@@ -10,7 +10,9 @@
 namespace lv::vision {
 namespace {
 
-/// The cells of a grid over each picture's box: [P, 4] -> [P * rows * columns, 4], within [0, 1].
+constexpr int64_t kPicturesAtOnce = 8;  // through the encoder
+
+/// The cells of a grid over each picture's box: [P, 4] -> [P, rows * columns, 4], within [0, 1].
 at::Tensor cell_boxes(const at::Tensor& boxes, const PatchGrid& grid) {
   const at::Tensor left = at::arange(grid.columns, at::kFloat) / grid.columns;
   const at::Tensor top = at::arange(grid.rows, at::kFloat) / grid.rows;
@@ -20,7 +22,13 @@ at::Tensor cell_boxes(const at::Tensor& boxes, const PatchGrid& grid) {
                                      -1);  // [cells, 4] of the box
   const at::Tensor origin = boxes.slice(1, 0, 2).repeat({1, 2}).unsqueeze(1);  // [P, 1, 4]
   const at::Tensor extent = (boxes.slice(1, 2, 4) - boxes.slice(1, 0, 2)).repeat({1, 2});
-  return (origin + extent.unsqueeze(1) * cells).clamp(0, 1).reshape({-1, 4});
+  return (origin + extent.unsqueeze(1) * cells).clamp(0, 1);
+}
+
+/// What each feature shows of the frame: [P, 4] -> [M, 4].
+at::Tensor token_boxes(const at::Tensor& boxes, const PictureFeatures& pictures) {
+  const at::Tensor whole = boxes.clamp(0, 1).unsqueeze(1).expand({-1, pictures.whole, 4});
+  return at::cat({whole, cell_boxes(boxes, pictures.grid)}, 1).reshape({-1, 4});
 }
 
 /// The tile that each picture of a processed frame shows: [P, 2]. The tiles come first, then the
@@ -58,29 +66,32 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
   }
 
   /// Tokens of frames [T, H, W, 3] shown at [T].
-  VisualTokens encode(const at::Tensor& frames, const at::Tensor& pts_seconds) const {
+  VisualTokens encode(const at::Tensor& frames, const at::Tensor& pts_seconds,
+                      MediaKind kind) const {
+    const bool film = kind == MediaKind::kVideo && parts_.film_processor;
+    const ImageProcessor& processor = film ? *parts_.film_processor : *parts_.processor;
     std::vector<at::Tensor> pixels, boxes, places;
     std::vector<int64_t> tiles;  // pictures of each frame
     for (const at::Tensor& frame : frames.unbind()) {
-      ProcessedPicture picture = parts_.processor->process(frame);
+      ProcessedPicture picture = processor.process(frame);
       tiles.push_back(picture.pixels.size(0));
       places.push_back(tiles_of(picture));
       pixels.push_back(std::move(picture.pixels));
       boxes.push_back(std::move(picture.boxes));
     }
-    const PictureFeatures encoded = parts_.encoder->encode(at::cat(pixels));
-    const int64_t pictures = encoded.features.size(0), cells = encoded.features.size(1);
-    const at::Tensor packed = encoded.features.flatten(0, 1);  // [M, Dv]
+    const PictureFeatures seen = encoded(at::cat(pixels));
+    const PictureFeatures read = parts_.connector ? parts_.connector->connect(seen) : seen;
+    const int64_t pictures = read.features.size(0), cells = read.features.size(1);
     const at::Tensor of_picture = pts_seconds.repeat_interleave(at::tensor(tiles));
     VisualTokens tokens;
-    tokens.features = parts_.connector ? parts_.connector->connect(packed) : packed;
+    tokens.features = read.features.flatten(0, 1);  // [M, D]
     tokens.offsets = at::arange(pictures + 1, at::kInt) * cells;
-    tokens.grids.assign(pictures, encoded.grid);
+    tokens.grids.assign(pictures, read.grid);
     tokens.origin = {of_picture.repeat_interleave(cells), at::zeros({pictures * cells}, at::kInt),
-                     cell_boxes(at::cat(boxes), encoded.grid),
+                     token_boxes(at::cat(boxes), read),
                      at::full({pictures * cells}, kObserved, at::kByte),
                      at::cat(places).repeat_interleave(cells, 0)};
-    add_labels(encoded.features, tiles, tokens);
+    add_labels(seen.features, tiles, tokens);
     return tokens;
   }
 
@@ -102,7 +113,7 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
       const int64_t from = done_;
       done_ += count;
       return stage_.encode(batch_->pixels.narrow(0, from, count),
-                           batch_->pts_seconds.narrow(0, from, count));
+                           batch_->pts_seconds.narrow(0, from, count), batch_->media.kind);
     }
 
    private:
@@ -111,6 +122,18 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
     std::optional<FrameBatch> batch_;
     int64_t done_ = 0;  // frames of the batch that were handed out
   };
+
+  /// A few pictures at a time: what a layer holds for one of them is many times its features.
+  PictureFeatures encoded(const at::Tensor& pixels) const {
+    PictureFeatures all;
+    std::vector<at::Tensor> features;
+    for (const at::Tensor& some : pixels.split(kPicturesAtOnce)) {
+      all = parts_.encoder->encode(some);
+      features.push_back(all.features);
+    }
+    all.features = at::cat(features);
+    return all;
+  }
 
   /// Names each frame by the mean of its last picture, which shows the whole of it.
   void add_labels(const at::Tensor& features, const std::vector<int64_t>& tiles,

@@ -15,6 +15,7 @@ namespace lv::vision {
 /// What one encode stage is made of.
 struct EncodeParts {
   ImageProcessorPtr processor;
+  ImageProcessorPtr film_processor;  // for the frames of a film; null: `processor` for those, too
   ImageEncoderPtr encoder;
   ConnectorPtr connector;                // null hands the encoder's own features on
   std::vector<std::string> class_names;  // of the encoder's class head; empty: no labels
@@ -28,7 +29,8 @@ struct EncodeOptions {
 
 /// Frames to visual tokens. A batch of more than `max_frames` frames comes out in several values;
 /// joined() puts them together again. Each token's box is the part of the frame that its cell
-/// shows, also where the image processor crops or cuts; its source is 0.
+/// shows, also where the image processor crops or cuts, and where the connector makes fewer cells;
+/// its source is 0.
 /// Throws kInvalidArgument unless there is one class name for each output of the class head.
 StagePtr<FrameBatch, VisualTokens> make_encode(EncodeParts parts, EncodeOptions options = {});
 

@@ -8,6 +8,7 @@ const Registry<ImageEncoder, const Json&, const WeightScope&>& encoders() {
       {
           {"CLIPVisionModel", make_clip_vision},
           {"EfficientNetLite", make_efficientnet_lite},
+          {"Idefics3VisionTransformer", make_idefics3_vision},
           {"SiglipVisionModel", make_siglip_vision},
       }};
   return all;

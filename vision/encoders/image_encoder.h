@@ -7,16 +7,10 @@
 #include "pipeline/base/json.h"
 #include "pipeline/base/registry.h"
 #include "pipeline/nn/linear.h"
-#include "pipeline/types/visual_tokens.h"
 #include "pipeline/weights/checkpoint.h"
+#include "vision/encoders/picture_features.h"
 
 namespace lv::vision {
-
-/// What an encoder makes of pictures of one size.
-struct PictureFeatures {
-  at::Tensor features;  // [P, rows * columns, D], row by row
-  PatchGrid grid;       // the same for every picture
-};
 
 /// A network from pixels to a grid of features. Immutable and thread-safe.
 class ImageEncoder {
@@ -46,6 +40,7 @@ ImageEncoderPtr make_image_encoder(const Checkpoint& checkpoint);
 
 std::unique_ptr<ImageEncoder> make_clip_vision(const Json& config, const WeightScope& scope);
 std::unique_ptr<ImageEncoder> make_efficientnet_lite(const Json& config, const WeightScope& scope);
+std::unique_ptr<ImageEncoder> make_idefics3_vision(const Json& config, const WeightScope& scope);
 std::unique_ptr<ImageEncoder> make_siglip_vision(const Json& config, const WeightScope& scope);
 
 }  // namespace lv::vision

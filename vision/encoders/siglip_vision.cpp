@@ -1,40 +1,53 @@
 #include <ATen/ATen.h>
 
+#include <optional>
+
+#include "pipeline/base/error.h"
 #include "vision/encoders/image_encoder.h"
 #include "vision/encoders/vit.h"
 
 namespace lv::vision {
 namespace {
 
-/// SigLIP's vision transformer: no class token, and the features are the normed output of the last
-/// layer. The pooling head is not read.
-/// Reference: Zhai et al., Sigmoid Loss for Language Image Pre-Training, ICCV 2023.
+/// SigLIP's vision transformer: no class token. The features are the normed output of the last
+/// layer or, where the configuration names layers (`vision_feature_layer`), the residual stream
+/// after those, without the norm. The pooling head is not read.
+/// Reference: Zhai et al., Sigmoid Loss for Language Image Pre-Training, ICCV 2023; layers as in
+/// transformers' LlavaForConditionalGeneration.
 class SiglipVision : public ImageEncoder {
  public:
   SiglipVision(const Json& config, const WeightScope& scope)
       : shape_(VitShape::from_config(config)),
+        read_(layers_read(config, shape_)),
         patches_(vision_root(scope) / "embeddings" / "patch_embedding", shape_),
         positions_((vision_root(scope) / "embeddings" / "position_embedding")
                        .get("weight", {shape_.grid_side() * shape_.grid_side(), shape_.width})),
-        layers_(vit_layers(vision_root(scope), shape_)),
-        after_(vision_root(scope) / "post_layernorm", shape_.width, shape_.eps) {}
-
-  PictureFeatures encode(const at::Tensor& pixels) const override {
-    at::Tensor x = patches_(pixels) + positions_;
-    for (const VitLayer& layer : layers_) x = layer(x);
-    const auto side = static_cast<int32_t>(shape_.grid_side());
-    return {after_(x), {side, side}};
+        layers_(vit_layers(vision_root(scope), shape_)) {
+    check(config.get("vision_feature_select_strategy", "full") == "full",
+          ErrorCode::kInvalidArgument,
+          "vision_feature_select_strategy: expected full for an encoder without a class token");
+    if (read_.empty()) {
+      after_.emplace(vision_root(scope) / "post_layernorm", shape_.width, shape_.eps);
+      read_ = {shape_.layers};
+    }
   }
 
-  int64_t width() const override { return shape_.width; }
+  PictureFeatures encode(const at::Tensor& pixels) const override {
+    const at::Tensor x = stream_after(read_, layers_, patches_(pixels) + positions_);
+    const auto side = static_cast<int32_t>(shape_.grid_side());
+    return {after_ ? (*after_)(x) : x, {side, side}};
+  }
+
+  int64_t width() const override { return shape_.width * static_cast<int64_t>(read_.size()); }
   const Linear* class_head() const override { return nullptr; }
 
  private:
   VitShape shape_;
+  std::vector<int64_t> read_;  // layers whose output encode() gives
   PatchEmbedding patches_;
   at::Tensor positions_;  // [N, D]
   std::vector<VitLayer> layers_;
-  LayerNorm after_;
+  std::optional<LayerNorm> after_;
 };
 
 }  // namespace

@@ -2,21 +2,13 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
 
 namespace lv::vision {
 namespace {
-
-at::Tensor (*activation_of(const std::string& name))(const at::Tensor&) {
-  if (name == "quick_gelu") {
-    return [](const at::Tensor& x) { return x * at::sigmoid(1.702 * x); };
-  }
-  if (name == "gelu") return [](const at::Tensor& x) { return at::gelu(x); };
-  if (name == "gelu_pytorch_tanh") return [](const at::Tensor& x) { return at::gelu(x, "tanh"); };
-  throw Error(ErrorCode::kUnimplemented,
-              "hidden_act: expected quick_gelu, gelu or gelu_pytorch_tanh, got " + name);
-}
 
 int64_t size_of(const Json& config, const char* key) {
   const int64_t size = config.at(key).as_int();
@@ -51,7 +43,7 @@ VitLayer::VitLayer(const WeightScope& scope, const VitShape& shape)
       fc1_(scope / "mlp" / "fc1", shape.width, shape.mlp_width),
       fc2_(scope / "mlp" / "fc2", shape.mlp_width, shape.width),
       heads_(shape.heads),
-      activation_(activation_of(shape.activation)) {}
+      activation_(activation_named(shape.activation, "hidden_act")) {}
 
 at::Tensor VitLayer::attention(const at::Tensor& x) const {
   const auto split = [&](const at::Tensor& y) {
@@ -76,8 +68,15 @@ PatchEmbedding::PatchEmbedding(const WeightScope& scope, const VitShape& shape)
 
 at::Tensor PatchEmbedding::operator()(const at::Tensor& pixels) const {
   check_shape(pixels, "pixels", {-1, 3, image_side_, image_side_});
-  const at::Tensor patches = at::conv2d(pixels.to(weight_.options()), weight_, bias_, patch_side_);
-  return patches.flatten(2).transpose(1, 2);
+  return grid(pixels).flatten(2).transpose(1, 2);
+}
+
+at::Tensor PatchEmbedding::grid(const at::Tensor& pixels) const {
+  check_shape(pixels, "pixels", {-1, 3, -1, -1});
+  check(pixels.size(2) >= patch_side_ && pixels.size(3) >= patch_side_, ErrorCode::kInvalidArgument,
+        "pixels: expected a patch of " + std::to_string(patch_side_) + " pixels at least, got " +
+            shape_text(pixels.sizes()));
+  return at::conv2d(pixels.to(weight_.options()), weight_, bias_, patch_side_);
 }
 
 std::vector<VitLayer> vit_layers(const WeightScope& scope, const VitShape& shape) {
@@ -86,6 +85,33 @@ std::vector<VitLayer> vit_layers(const WeightScope& scope, const VitShape& shape
     layers.emplace_back(scope / "encoder" / "layers" / i, shape);
   }
   return layers;
+}
+
+std::vector<int64_t> layers_read(const Json& config, const VitShape& shape) {
+  const Json* key = config.find("vision_feature_layer");
+  if (key == nullptr || key->is_null()) return {};
+  const Json::Array one{*key};
+  std::vector<int64_t> read;
+  for (const Json& each : key->is_array() ? key->as_array() : one) {
+    const int64_t layer = each.as_int();
+    read.push_back(layer < 0 ? shape.layers + 1 + layer : layer);
+    check(read.back() >= 0 && read.back() <= shape.layers, ErrorCode::kInvalidArgument,
+          "vision_feature_layer: expected one of " + std::to_string(shape.layers) +
+              " layers, got " + std::to_string(layer));
+  }
+  check(!read.empty(), ErrorCode::kInvalidArgument,
+        "vision_feature_layer: expected at least one layer, got none");
+  return read;
+}
+
+at::Tensor stream_after(const std::vector<int64_t>& read, const std::vector<VitLayer>& layers,
+                        at::Tensor x) {
+  std::vector<at::Tensor> states{x};
+  const int64_t last = *std::max_element(read.begin(), read.end());
+  for (int64_t i = 0; i < last; ++i) states.push_back(x = layers.at(i)(x));
+  std::vector<at::Tensor> chosen;
+  for (const int64_t layer : read) chosen.push_back(states.at(layer));
+  return chosen.size() == 1 ? chosen.front() : at::cat(chosen, -1);
 }
 
 WeightScope vision_root(const WeightScope& scope) {

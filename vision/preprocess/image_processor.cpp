@@ -22,4 +22,13 @@ ImageProcessorPtr make_image_processor(const Json& config) {
   return image_processors().make(config.at("image_processor_type").as_string(), config);
 }
 
+ImageProcessorPtr make_film_processor(Json config) {
+  config.set("do_image_splitting", false);
+  const Json* sampling = config.find("video_sampling");
+  const Json* size = sampling != nullptr ? sampling->find("video_size") : nullptr;
+  if (size == nullptr) size = config.find("max_image_size");
+  if (size != nullptr) config.set("size", Json(*size));
+  return make_image_processor(config);
+}
+
 }  // namespace lv::vision

@@ -35,6 +35,11 @@ const Registry<ImageProcessor, const Json&>& image_processors();
 /// The processor that a configuration names.
 ImageProcessorPtr make_image_processor(const Json& config);
 
+/// The processor for frames of films, of the same configuration: it cuts nothing into tiles, and
+/// where the configuration names a size for frames (`video_sampling.video_size`), or for tiles, it
+/// is that.
+ImageProcessorPtr make_film_processor(Json config);
+
 std::unique_ptr<ImageProcessor> make_clip_processor(const Json& config);
 std::unique_ptr<ImageProcessor> make_efficientnet_lite_processor(const Json& config);
 std::unique_ptr<ImageProcessor> make_siglip_processor(const Json& config);

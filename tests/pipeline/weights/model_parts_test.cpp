@@ -3,41 +3,20 @@
 #include <ATen/ATen.h>
 
 #include <catch2/catch.hpp>
-#include <map>
 
 #include "tests/support/close_to.h"
 #include "tests/support/is_error.h"
+#include "tests/support/memory_store.h"
 
 namespace lv {
 namespace {
 
-/// Named tensors in memory.
-class MemoryStore : public TensorStore {
- public:
-  explicit MemoryStore(std::map<std::string, at::Tensor, std::less<>> tensors)
-      : tensors_(std::move(tensors)) {}
-  std::vector<std::string> names() const override {
-    std::vector<std::string> all;
-    for (const auto& [name, tensor] : tensors_) all.push_back(name);
-    return all;
-  }
-  bool contains(std::string_view name) const override { return tensors_.contains(name); }
-  StoredTensor get(std::string_view name) const override { return tensors_.find(name)->second; }
-  std::vector<int64_t> shape(std::string_view name) const override {
-    return tensors_.find(name)->second.sizes().vec();
-  }
-
- private:
-  std::map<std::string, at::Tensor, std::less<>> tensors_;
-};
-
 Checkpoint whole(const std::string& config, const std::vector<std::string>& names) {
-  std::map<std::string, at::Tensor, std::less<>> tensors;
+  NamedTensors tensors;
   for (size_t i = 0; i < names.size(); ++i) {
     tensors.emplace(names[i], at::full({2}, static_cast<double>(i)));
   }
-  return Checkpoint("tiny", parse_json(config, "config"),
-                    std::make_shared<const MemoryStore>(std::move(tensors)));
+  return checkpoint_of(config, std::move(tensors));
 }
 
 const char* const kLlava = R"({

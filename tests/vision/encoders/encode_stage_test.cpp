@@ -35,7 +35,7 @@ class MeanColours : public ImageEncoder {
 };
 
 EncodeParts parts() {
-  return {std::make_shared<LeftHalf>(), std::make_shared<MeanColours>(), nullptr, {}};
+  return {std::make_shared<LeftHalf>(), nullptr, std::make_shared<MeanColours>(), nullptr, {}};
 }
 
 FrameBatch frames(int64_t count) {
@@ -102,6 +102,50 @@ TEST_CASE("encoding names each picture by its likeliest classes") {
   CHECK(tokens.labels[1].name == "green");
   CHECK(tokens.labels[1].picture == 1);
   CHECK(tokens.labels[2].probability == Approx(1));
+}
+
+/// A film's frames as they are; stills in two tiles and the whole.
+class TwoTiles : public ImageProcessor {
+ public:
+  ProcessedPicture process(const at::Tensor& picture) const override {
+    const at::Tensor pixels = picture.permute({2, 0, 1}).to(at::kFloat);
+    const int64_t half = picture.size(1) / 2;
+    const at::Tensor left = pixels.slice(2, 0, half), right = pixels.slice(2, half);
+    return {at::stack({left, right, (left + right) / 2}),
+            at::tensor({0.f, 0.f, .5f, 1.f, .5f, 0.f, 1.f, 1.f, 0.f, 0.f, 1.f, 1.f}).view({3, 4}),
+            {1, 2}};
+  }
+};
+
+/// The mean of each row of the grid, and before them the mean of all.
+class RowMeans : public Connector {
+ public:
+  PictureFeatures connect(const PictureFeatures& pictures) const override {
+    const at::Tensor rows = pictures.features.unflatten(1, {pictures.grid.rows, -1}).mean(2);
+    return {at::cat({rows.mean(1, true), rows}, 1), {pictures.grid.rows, 1}, 1};
+  }
+};
+
+TEST_CASE("encoding tells tiles, and boxes of what the connector leaves") {
+  EncodeParts tiled = parts();
+  tiled.film_processor = tiled.processor;
+  tiled.processor = std::make_shared<TwoTiles>();
+  tiled.connector = std::make_shared<RowMeans>();
+  const VisualTokens still = run(tiled, {}, frames(1)).at(0);
+  CHECK_NOTHROW(validate(still));
+  CHECK(at::equal(still.offsets, at::tensor({0, 3, 6, 9}, at::kInt)));
+  CHECK(still.grids.at(2).rows == 2);
+  CHECK(still.grids.at(2).columns == 1);
+  CHECK(at::equal(still.origin.tile.slice(0, 0, 9, 3),
+                  at::tensor({1, 1, 1, 2, 0, 0}, at::kInt).view({3, 2})));
+  // Of the second tile: all of it, then its upper and its lower half.
+  CHECK(at::equal(
+      still.origin.box.slice(0, 3, 6),
+      at::tensor({.5f, 0.f, 1.f, 1.f, .5f, 0.f, 1.f, .5f, .5f, .5f, 1.f, 1.f}).view({3, 4})));
+  FrameBatch film = frames(1);
+  film.media.kind = MediaKind::kVideo;
+  const VisualTokens frame = run(tiled, {}, film).at(0);
+  CHECK(at::equal(frame.origin.tile, at::zeros({3, 2}, at::kInt)));
 }
 
 TEST_CASE("encoding nothing gives nothing") {

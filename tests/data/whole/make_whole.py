@@ -1,0 +1,176 @@
+"""Writes tiny models that see, as people hold them, and what the reference makes of a picture: features, prompt ids,
+logits, greedy ids.
+
+Run from the repository's root with transformers 5.17.0, torch 2.11.0, torchvision, tokenizers and safetensors:
+make_whole.py
+"""
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers as tf
+from safetensors.torch import save_file
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+HERE = Path(__file__).parent
+QUESTION = "What is shown in 2 words? <image>"
+# Written out from the formats that the models were trained with.
+SMOLVLM_TEMPLATE = """<|im_start|>{% for message in messages %}{{ message['role'] | capitalize }}:
+{%- if message['content'][0]['type'] != 'image' %}{{ ' ' }}{% endif %}
+{%- for part in message['content'] %}
+{%- if part['type'] == 'image' %}{{ '<image>' }}{% else %}{{ part['text'] }}{% endif %}
+{%- endfor %}{{ '<end_of_utterance>\\n' }}
+{%- endfor %}
+{%- if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}"""
+LLAVA_TEMPLATE = """{% for message in messages %}{{ message['role'].upper() }}: {% for part in message['content'] %}
+{%- if part['type'] == 'image' %}{{ '<image>\\n' }}{% else %}{{ part['text'] + ' ' }}{% endif %}
+{%- endfor %}
+{%- endfor %}
+{%- if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}"""
+
+
+def randomise(model, seed):
+    g = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            if p.ndim <= 1:
+                near = 1.0 if "norm" in name and name.endswith("weight") else 0.0
+                p.copy_(near + 0.1 * torch.randn(p.shape, generator=g))
+            else:
+                p.copy_(torch.randn(p.shape, generator=g) / p[0].numel() ** 0.5)
+    return model.eval()
+
+
+def picture(height, width):
+    y, x = np.mgrid[0:height, 0:width]
+    return np.stack([127 + 120 * np.sin(x / 9 + k) * np.cos(y / (7 + k)) for k in range(3)], -1).astype(np.uint8)
+
+
+def tokenizer(kind, specials, first):
+    """`specials` beside those at the beginning, which real vocabularies of this kind start with."""
+    corpus = [Path(__file__).read_text()]
+    if kind == "smollm":
+        t = Tokenizer(models.BPE())
+        t.decoder = decoders.ByteLevel()
+        t.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True),
+                                                   pre_tokenizers.ByteLevel(add_prefix_space=False)])
+        t.train_from_iterator(corpus, trainers.BpeTrainer(
+            vocab_size=300, special_tokens=first, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
+    else:
+        t = Tokenizer(models.BPE(byte_fallback=True, fuse_unk=True, unk_token="<unk>"))
+        t.pre_tokenizer = pre_tokenizers.Metaspace()
+        t.decoder = decoders.Sequence([decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse(),
+                                       decoders.Strip(" ", 1, 0)])
+        t.train_from_iterator(corpus, trainers.BpeTrainer(
+            vocab_size=400, special_tokens=first + [f"<0x{i:02X}>" for i in range(256)]))
+        # The trainer makes the bytes special, which they are not.
+        whole = json.loads(t.to_str())
+        whole["added_tokens"] = [a for a in whole["added_tokens"] if not a["content"].startswith("<0x")]
+        t = Tokenizer.from_str(json.dumps(whole))
+        t.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    t.add_special_tokens(specials)
+    return t
+
+
+def write(name, model, processor, image, inputs, features):
+    folder = HERE / name
+    with torch.inference_mode():
+        logits = model(**inputs).logits
+        greedy = model.generate(**inputs, max_new_tokens=8, do_sample=False, eos_token_id=None, pad_token_id=0)
+    model.save_pretrained(folder)
+    model.generation_config.save_pretrained(folder)
+    for part in (processor.tokenizer, processor.image_processor):
+        part.save_pretrained(folder)
+    (folder / "chat_template.jinja").write_text(processor.chat_template)
+    length = inputs["input_ids"].shape[1]
+    answer = processor.tokenizer.decode(greedy[0, length:], skip_special_tokens=True)
+    (HERE / f"{name}.txt").write_text(answer)
+    save_file(dict(picture=torch.from_numpy(image), input_ids=inputs["input_ids"][0].contiguous(),
+                   pixel_values=inputs["pixel_values"].contiguous(), features=features.contiguous(),
+                   last_logits=logits[0, -1].contiguous(), greedy_ids=greedy[0, length:].contiguous()),
+              str(HERE / f"{name}.safetensors"))
+
+
+def prompt_of(processor, pictures=1):
+    content = [{"type": "image"}] * pictures + [{"type": "text", "text": QUESTION.replace(" <image>", "")}]
+    return processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+
+
+def text_config(vocabulary):
+    return dict(hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+                num_key_value_heads=2, vocab_size=vocabulary, max_position_embeddings=512, model_type="llama")
+
+
+def smolvlm():
+    tiles = [f"<row_{r}_col_{c}>" for r in range(1, 4) for c in range(1, 4)]
+    specials = ["<global-img>"] + tiles + ["<fake_token_around_image>", "<image>", "<end_of_utterance>"]
+    t = tokenizer("smollm", specials, ["<|endoftext|>", "<|im_start|>", "<|im_end|>"])
+    fast = tf.PreTrainedTokenizerFast(tokenizer_object=t, bos_token="<|im_start|>", eos_token="<end_of_utterance>",
+                                      pad_token="<|im_end|>", unk_token="<|endoftext|>")
+    config = tf.SmolVLMConfig(
+        vision_config=dict(hidden_size=24, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
+                           image_size=32, patch_size=8, model_type="smolvlm_vision"),
+        text_config=tf.LlamaConfig(**text_config(t.get_vocab_size())), image_token_id=t.token_to_id("<image>"),
+        scale_factor=2, tie_word_embeddings=False, attn_implementation="eager")
+    model = randomise(tf.SmolVLMForConditionalGeneration(config), 1)
+    images = tf.SmolVLMImageProcessorPil(size=dict(longest_edge=96), max_image_size=dict(longest_edge=32))
+    # SmolVLM's own processor writes pictures as Idefics3's does.
+    processor = tf.Idefics3Processor(images, fast, image_seq_len=4, chat_template=SMOLVLM_TEMPLATE)
+    image = picture(45, 70)
+    inputs = processor(text=prompt_of(processor), images=[image], return_tensors="pt")
+    inputs.pop("pixel_attention_mask")
+    with torch.inference_mode():
+        features = model.model.get_image_features(inputs["pixel_values"]).pooler_output.flatten(0, 1)
+        # The encoder takes smaller pictures than its own; their positions are spread.
+        small = torch.randn(1, 3, 16, 24)
+        small_features = model.model.vision_model(small).last_hidden_state
+    save_file(dict(pixels=small, features=small_features), str(HERE / "small_picture.safetensors"))
+    write("tiny_smolvlm", model, processor, image, inputs, features)
+    prompts(processor)
+
+
+def prompts(processor):
+    """Ids of other arrangements of pictures in one prompt: their sizes in pixels, height first."""
+    cases = []
+    for sizes in ([], [[32, 32]], [[20, 96]], [[96, 20]], [[64, 96], [32, 32], [90, 90]]):
+        images = [picture(*s) for s in sizes]
+        text = prompt_of(processor, len(sizes))
+        if not images:
+            cases.append(dict(rows=[], columns=[], ids=processor.tokenizer(text)["input_ids"]))
+            continue
+        cut = processor.image_processor([images], return_row_col_info=True)
+        ids = processor(text=text, images=images)["input_ids"][0]
+        cases.append(dict(rows=cut["rows"][0], columns=cut["cols"][0], ids=ids))
+    (HERE / "prompts.json").write_text(json.dumps(cases, indent=None) + "\n")
+
+
+def llava():
+    t = tokenizer("llama", ["<image>", "<pad>"], ["<unk>", "<s>", "</s>"])
+    fast = tf.PreTrainedTokenizerFast(tokenizer_object=t, bos_token="<s>", eos_token="</s>", pad_token="<pad>",
+                                      unk_token="<unk>")
+    config = tf.LlavaConfig(
+        vision_config=tf.CLIPVisionConfig(hidden_size=24, intermediate_size=32, num_hidden_layers=3,
+                                          num_attention_heads=2, image_size=32, patch_size=8),
+        text_config=tf.LlamaConfig(**text_config(t.get_vocab_size())), image_token_index=t.token_to_id("<image>"),
+        attn_implementation="eager")
+    model = randomise(tf.LlavaForConditionalGeneration(config), 2)
+    size = dict(height=32, width=32)
+    processor = tf.LlavaProcessor(tf.CLIPImageProcessorPil(size=dict(shortest_edge=32), crop_size=size), fast,
+                                  patch_size=8, vision_feature_select_strategy="default", num_additional_image_tokens=1,
+                                  chat_template=LLAVA_TEMPLATE)
+    image = picture(45, 70)
+    inputs = processor(text=prompt_of(processor), images=[image], return_tensors="pt")
+    with torch.inference_mode():
+        features = model.model.get_image_features(inputs["pixel_values"]).pooler_output[0]
+    write("tiny_llava", model, processor, image, inputs, features)
+
+
+def main():
+    torch.manual_seed(0)
+    smolvlm()
+    llava()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+#include "vision/encoders/load_eyes.h"
+
+#include <ATen/ATen.h>
+
+#include <filesystem>
+
+#include "pipeline/base/error.h"
+#include "pipeline/stage/sources.h"
+#include "pipeline/weights/tensor_store.h"
+#include "tests/support/close_to.h"
+
+namespace lv::vision {
+namespace {
+
+// tests/data/whole/make_whole.py makes it.
+at::Tensor golden(const std::string& model, const std::string& name) {
+  return std::get<at::Tensor>(
+      open_safetensors(data("tests/data/whole/" + model + ".safetensors"))->get(name));
+}
+
+VisualTokens seen(const std::string& model, MediaKind kind) {
+  const auto stage = make_encode(load_eyes(open_checkpoint(data("tests/data/whole/" + model))));
+  FrameBatch batch;
+  batch.pixels = golden(model, "picture").unsqueeze(0);
+  batch.pts_seconds = at::zeros({1}, at::kDouble);
+  batch.media.kind = kind;
+  return collect(*stage->start(source_of_one(std::move(batch)))).at(0);
+}
+
+TEST_CASE("the eyes of whole models see what the reference sees") {
+  const std::string model = GENERATE(std::string("tiny_smolvlm"), std::string("tiny_llava"));
+  INFO(model);
+  const VisualTokens tokens = seen(model, MediaKind::kPicture);
+  CHECK_NOTHROW(validate(tokens));
+  CHECK_THAT(tokens.features, CloseTo(golden(model, "features"), 1e-4, 1e-5));
+}
+
+TEST_CASE("SmolVLM's eyes cut pictures into tiles, frames of films not") {
+  const VisualTokens picture = seen("tiny_smolvlm", MediaKind::kPicture);
+  REQUIRE(picture.grids.size() == 7);
+  CHECK(picture.grids[0].rows == 2);
+  CHECK(at::equal(picture.origin.tile[4], at::tensor({1, 2}, at::kInt)));
+  CHECK(at::equal(picture.origin.tile[24], at::tensor({0, 0}, at::kInt)));
+  const VisualTokens frame = seen("tiny_smolvlm", MediaKind::kVideo);
+  CHECK(frame.features.size(0) == 4);
+  CHECK(at::equal(frame.origin.tile, at::zeros({4, 2}, at::kInt)));
+}
+
+TEST_CASE("Idefics3's encoder spreads its positions over smaller pictures") {
+  const auto parts = load_eyes(open_checkpoint(data("tests/data/whole/tiny_smolvlm")));
+  const PictureFeatures got = parts.encoder->encode(golden("small_picture", "pixels"));
+  CHECK(got.grid.rows == 2);
+  CHECK(got.grid.columns == 3);
+  CHECK_THAT(got.features, CloseTo(golden("small_picture", "features"), 1e-4, 1e-5));
+}
+
+TEST_CASE("a model that sees nothing has no eyes, nor one without a processor") {
+  CHECK_THROWS_WITH(load_eyes(open_checkpoint(data("tests/data/llm/tiny_llama"))),
+                    Catch::Contains("no part that sees"));
+  TemporaryFolder folder;
+  const std::string from = data("tests/data/whole/tiny_llava");
+  for (const char* file : {"/config.json", "/model.safetensors"}) {
+    std::filesystem::copy_file(from + file, folder / (file + 1));
+  }
+  CHECK_THROWS_WITH(load_eyes(open_checkpoint(folder.path())),
+                    Catch::Contains("preprocessor_config.json"));
+  // The whole processor's file may hold it.
+  const Json own = read_json_file(from + "/preprocessor_config.json");
+  write_file(folder / "processor_config.json", "{\"image_processor\": " + own.dump() + "}");
+  CHECK_NOTHROW(load_eyes(open_checkpoint(folder.path())));
+}
+
+}  // namespace
+}  // namespace lv::vision

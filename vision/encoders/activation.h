@@ -1,0 +1,15 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+
+namespace lv::vision {
+
+using Activation = at::Tensor (*)(const at::Tensor&);
+
+/// The activation that configurations call `name`: quick_gelu, gelu or gelu_pytorch_tanh. Throws
+/// kUnimplemented on others; `key` starts the text.
+Activation activation_named(const std::string& name, const char* key);
+
+}  // namespace lv::vision
