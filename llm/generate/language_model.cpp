@@ -13,6 +13,9 @@
 #include "pipeline/weights/checkpoint.h"
 
 namespace lv::llm {
+
+using std::string_literals::operator""s;
+
 namespace {
 
 at::Tensor tensor_of(const std::vector<int64_t>& ids) { return at::tensor(ids, at::kLong); }
@@ -54,6 +57,74 @@ void append_plain(const std::vector<Message>& messages, std::vector<TemplatePiec
   }
 }
 
+CompressedTokens rows_of(const CompressedTokens& tokens, int64_t first, int64_t last) {
+  if (first == 0 && last == tokens.embeddings.size(0)) return tokens;
+  const at::Tensor rows =
+      at::arange(first, last, at::TensorOptions(at::kLong).device(tokens.embeddings.device()));
+  return {tokens.embeddings.slice(0, first, last),
+          tokens.sizes.slice(0, first, last),
+          select(tokens.origin, rows),
+          {}};
+}
+
+/// Puts a prompt's text and visual tokens into segments. If the vocabulary has a mark for visual
+/// tokens, the text on both sides of one is tokenised together, as in the model's training.
+class PromptWriter {
+ public:
+  PromptWriter(const Tokenizer& tokenizer, std::string mark, TokenSequence& sequence)
+      : tokenizer_(tokenizer), mark_(std::move(mark)), sequence_(sequence) {
+    if (!mark_.empty()) mark_id_ = tokenizer.id_of(mark_);
+  }
+
+  void begin_with(const std::vector<int64_t>& ids) { add_ids(ids); }
+  void add(std::string text, bool special_allowed) {
+    pieces_.emplace_back(std::move(text), special_allowed);
+  }
+  void add_rows(const CompressedTokens& tokens, int64_t first, int64_t last) {
+    if (mark_id_) add(mark_, true);
+    rows_.push_back(rows_of(tokens, first, last));
+    if (!mark_id_) finish();
+  }
+
+  void finish() {
+    std::vector<TextPiece> text;
+    for (const auto& [piece, special] : pieces_) text.push_back({piece, special});
+    const std::vector<int64_t> ids = tokenizer_.encode(text);
+    auto next = rows_.begin();
+    for (auto from = ids.begin(); from != ids.end();) {
+      const auto to = mark_id_ ? std::find(from, ids.end(), *mark_id_) : ids.end();
+      add_ids({from, to});
+      if (to == ids.end()) break;
+      check(next != rows_.end(), ErrorCode::kInternal,
+            "prompt: expected a visual token for each " + mark_);
+      sequence_.segments.emplace_back(std::move(*next++));
+      from = to + 1;
+    }
+    for (; next != rows_.end(); ++next) sequence_.segments.emplace_back(std::move(*next));
+    pieces_.clear();
+    rows_.clear();
+  }
+
+ private:
+  void add_ids(const std::vector<int64_t>& ids) {
+    if (ids.empty()) return;
+    if (!sequence_.segments.empty()) {
+      if (auto* text = std::get_if<TextTokens>(&sequence_.segments.back())) {
+        text->ids = at::cat({text->ids, tensor_of(ids)});
+        return;
+      }
+    }
+    sequence_.segments.emplace_back(TextTokens{tensor_of(ids)});
+  }
+
+  const Tokenizer& tokenizer_;
+  std::string mark_;
+  std::optional<int64_t> mark_id_;
+  TokenSequence& sequence_;
+  std::vector<std::pair<std::string, bool>> pieces_;
+  std::vector<CompressedTokens> rows_;  // that wait for the text before them
+};
+
 }  // namespace
 
 LanguageModel::LanguageModel(Parts parts) : parts_(std::move(parts)) {
@@ -63,6 +134,10 @@ LanguageModel::LanguageModel(Parts parts) : parts_(std::move(parts)) {
             " tokens, got " + std::to_string(parts_.tokenizer->size()));
   check(parts_.context_tokens > 0, ErrorCode::kInvalidArgument,
         parts_.name + ": expected a context of at least one token");
+  // What templates of models that were trained with pictures write in their place.
+  for (const std::string& mark : {parts_.pictures.mark, "<image>"s, "<|image_pad|>"s}) {
+    if (mark_.empty() && !mark.empty() && parts_.tokenizer->id_of(mark)) mark_ = mark;
+  }
 }
 
 TokenSequence LanguageModel::read(const Prompt& prompt) const {
@@ -71,26 +146,40 @@ TokenSequence LanguageModel::read(const Prompt& prompt) const {
   sequence.options = prompt.options;
   sequence.adapters = prompt.adapters;
   const std::vector<TemplatePiece> pieces = render(prompt.messages);
-  std::vector<TextPiece> text;
-  if (!parts_.chat_template && parts_.tokenizer->bos()) {
-    sequence.segments.emplace_back(TextTokens{tensor_of({*parts_.tokenizer->bos()})});
-  }
-  const auto flush = [&] {
-    const std::vector<int64_t> ids = parts_.tokenizer->encode(text);
-    text.clear();
-    if (!ids.empty()) sequence.segments.emplace_back(TextTokens{tensor_of(ids)});
-  };
   const std::vector<const CompressedTokens*> visuals = visual_parts(prompt.messages);
+  PromptWriter writer(*parts_.tokenizer, mark_, sequence);
+  writer.begin_with(begin_ids(pieces));
   for (const TemplatePiece& piece : pieces) {
     if (piece.visual < 0) {
-      text.push_back({piece.text, !piece.from_user});
+      writer.add(piece.text, !piece.from_user);
       continue;
     }
-    flush();
-    sequence.segments.emplace_back(*visuals.at(static_cast<size_t>(piece.visual)));
+    const CompressedTokens& tokens = *visuals.at(static_cast<size_t>(piece.visual));
+    const auto write = parts_.pictures.known() ? parts_.pictures.write : write_plain;
+    for (PicturePiece& part : write(tokens)) {
+      if (part.text.empty()) {
+        writer.add_rows(tokens, part.first, part.last);
+      } else {
+        writer.add(std::move(part.text), true);
+      }
+    }
   }
-  flush();
+  writer.finish();
   return sequence;
+}
+
+std::vector<int64_t> LanguageModel::begin_ids(const std::vector<TemplatePiece>& pieces) const {
+  const auto& tokenizer = *parts_.tokenizer;
+  if (!tokenizer.bos()) return {};
+  if (!parts_.chat_template) return {*tokenizer.bos()};
+  // A language model's template writes its own beginning. Processors of models that see tokenise
+  // its text as any text, unless it does.
+  if (!parts_.pictures.known()) return {};
+  const bool written = !pieces.empty() && !pieces.front().from_user &&
+                       pieces.front().text.starts_with(tokenizer.token(*tokenizer.bos()));
+  const std::vector<int64_t> ends = tokenizer.with_ends({});
+  if (written || ends.empty() || ends.front() != *tokenizer.bos()) return {};
+  return {ends.front()};
 }
 
 std::vector<TemplatePiece> LanguageModel::render(const std::vector<Message>& messages) const {
@@ -100,10 +189,7 @@ std::vector<TemplatePiece> LanguageModel::render(const std::vector<Message>& mes
     return pieces;
   }
   ChatTemplateOptions options;
-  // What templates of models that were trained with pictures write in their place.
-  for (const char* mark : {"<image>", "<|image_pad|>"}) {
-    if (options.visual_mark.empty() && parts_.tokenizer->id_of(mark)) options.visual_mark = mark;
-  }
+  options.visual_mark = mark_;
   // A last message of the assistant is the beginning of the answer: it stands behind the template's
   // own prompt for it.
   const bool begun = messages.back().role == "assistant";
@@ -115,6 +201,7 @@ std::vector<TemplatePiece> LanguageModel::render(const std::vector<Message>& mes
 }
 
 at::Tensor LanguageModel::embed(const TokenSequence& sequence) const {
+  const ModelShape shape = parts_.model->shape();
   std::vector<at::Tensor> rows;
   for (const auto& segment : sequence.segments) {
     if (const auto* text = std::get_if<TextTokens>(&segment)) {
@@ -123,9 +210,9 @@ at::Tensor LanguageModel::embed(const TokenSequence& sequence) const {
     }
     const at::Tensor& visual = std::get<CompressedTokens>(segment).embeddings;
     check_shape(visual, "compressed.embeddings", {-1, width()});
-    rows.push_back(visual.to(at::kFloat));
+    rows.push_back(visual.to(shape.device, shape.dtype));
   }
-  if (rows.empty()) return at::empty({0, width()});
+  if (rows.empty()) return at::empty({0, width()}, at::device(shape.device).dtype(shape.dtype));
   return at::cat(rows);
 }
 
@@ -152,14 +239,16 @@ std::vector<int64_t> stop_ids_of(const Checkpoint& checkpoint, const Tokenizer& 
   return ids;
 }
 
-LanguageModelPtr load_language_model(const std::string& path, const LayerPlan& plan) {
-  const Checkpoint checkpoint = open_checkpoint(path);
+LanguageModelPtr load_language_model(const std::string& path, const LayerPlan& plan,
+                                     const Placement& placement) {
+  const Checkpoint checkpoint = open_checkpoint(path, placement);
   LanguageModel::Parts parts;
   parts.name = checkpoint.name();
   parts.tokenizer = load_tokenizer(checkpoint);
   if (auto chat_template = load_chat_template(checkpoint)) {
     parts.chat_template = std::make_shared<const ChatTemplate>(std::move(*chat_template));
   }
+  parts.pictures = picture_layout(checkpoint.architecture());
   parts.stop_ids = stop_ids_of(checkpoint, *parts.tokenizer);
   parts.model = make_model(checkpoint, plan);
   parts.context_tokens =

@@ -11,8 +11,10 @@
 #include "llm/models/causal_lm.h"
 #include "llm/plan/layer_plan.h"
 #include "llm/template/chat_template.h"
+#include "llm/template/picture_layout.h"
 #include "llm/tokenizer/tokenizer.h"
 #include "pipeline/types/prompt.h"
+#include "pipeline/weights/placement.h"
 
 namespace lv::llm {
 
@@ -24,8 +26,9 @@ class LanguageModel {
     std::shared_ptr<const CausalLm> model;
     TokenizerPtr tokenizer;
     std::shared_ptr<const ChatTemplate> chat_template;  // null: parts are read one after another
-    std::vector<int64_t> stop_ids;                      // tokens that end an answer
-    int64_t context_tokens = 0;                         // prompt and answer together
+    PictureLayout pictures;         // unknown for models that were not trained with any
+    std::vector<int64_t> stop_ids;  // tokens that end an answer
+    int64_t context_tokens = 0;     // prompt and answer together
   };
   /// Throws kInvalidArgument if the tokenizer knows more ids than the model, or there is no
   /// context.
@@ -38,7 +41,8 @@ class LanguageModel {
   int64_t context_tokens() const { return parts_.context_tokens; }
   int64_t width() const { return parts_.model->shape().width; }
 
-  /// The prompt in the model's own chat template, as tokens, up to where the answer begins.
+  /// The prompt in the model's own chat template, as tokens, up to where the answer begins. Visual
+  /// tokens stand between the text that the model's family writes around pictures.
   /// Throws what validate() throws.
   TokenSequence read(const Prompt& prompt) const;
 
@@ -53,13 +57,16 @@ class LanguageModel {
 
  private:
   std::vector<TemplatePiece> render(const std::vector<Message>& messages) const;
+  std::vector<int64_t> begin_ids(const std::vector<TemplatePiece>& pieces) const;
 
   Parts parts_;
+  std::string mark_;  // of a visual token in the vocabulary; empty if there is none
 };
 using LanguageModelPtr = std::shared_ptr<const LanguageModel>;
 
 /// Opens a folder in Hugging Face layout or a GGUF file: weights, tokenizer and chat template.
-LanguageModelPtr load_language_model(const std::string& path, const LayerPlan& plan = {});
+LanguageModelPtr load_language_model(const std::string& path, const LayerPlan& plan = {},
+                                     const Placement& placement = {});
 
 /// Ids that the files beside a checkpoint name as the end of an answer, and those of the tokenizer;
 /// each once.

@@ -1,0 +1,112 @@
+#include <ATen/ATen.h>
+
+#include <catch2/catch.hpp>
+
+#include "llm/generate/generator.h"
+#include "llm/generate/language_model.h"
+#include "pipeline/stage/sources.h"
+#include "pipeline/weights/tensor_store.h"
+#include "tests/support/close_to.h"
+
+namespace lv::llm {
+namespace {
+
+const std::string kQuestion = "What is shown in 2 words?";
+
+LanguageModelPtr tiny(const std::string& name) {
+  return load_language_model(data("tests/data/whole/tiny_" + name));
+}
+
+// tests/data/whole/make_whole.py makes it.
+at::Tensor golden(const std::string& model, const std::string& name) {
+  return std::get<at::Tensor>(
+      open_safetensors(data("tests/data/whole/tiny_" + model + ".safetensors"))->get(name));
+}
+
+/// Tokens of one picture in tiles, `per_tile` of each, the whole last.
+CompressedTokens picture(const at::Tensor& embeddings, int64_t rows, int64_t columns,
+                         int64_t per_tile, int32_t source = 0) {
+  std::vector<int32_t> tile;
+  for (int64_t i = 0; i < rows * columns; ++i) {
+    tile.push_back(static_cast<int32_t>(i / columns + 1));
+    tile.push_back(static_cast<int32_t>(i % columns + 1));
+  }
+  tile.insert(tile.end(), {0, 0});
+  const int64_t count = (rows * columns + 1) * per_tile;
+  CompressedTokens tokens{embeddings.slice(0, 0, count), at::ones({count}), no_origin(), {}};
+  tokens.origin = {at::zeros({count}, at::kDouble), at::full({count}, source, at::kInt),
+                   at::zeros({count, 4}), at::full({count}, kObserved, at::kByte),
+                   at::tensor(tile, at::kInt).view({-1, 2}).repeat_interleave(per_tile, 0)};
+  return tokens;
+}
+
+/// The ids of a prompt, with the mark for each visual token.
+std::vector<int64_t> ids_of(const LanguageModel& model, const Prompt& prompt) {
+  std::vector<int64_t> ids;
+  const int64_t mark = model.tokenizer()->id_of("<image>").value();
+  for (const auto& segment : model.read(prompt).segments) {
+    if (const auto* text = std::get_if<TextTokens>(&segment)) {
+      const int64_t* first = text->ids.const_data_ptr<int64_t>();
+      ids.insert(ids.end(), first, first + text->ids.numel());
+    } else {
+      ids.insert(ids.end(), std::get<CompressedTokens>(segment).embeddings.size(0), mark);
+    }
+  }
+  return ids;
+}
+
+std::vector<int64_t> as_ids(const at::Tensor& ids) {
+  const at::Tensor dense = ids.contiguous();
+  return {dense.const_data_ptr<int64_t>(), dense.const_data_ptr<int64_t>() + dense.numel()};
+}
+
+Prompt prompt_of(std::vector<PromptPart> pictures) {
+  Prompt prompt;
+  prompt.messages = {{"user", std::move(pictures)}};
+  prompt.messages[0].parts.emplace_back(kQuestion);
+  return prompt;
+}
+
+}  // namespace
+
+TEST_CASE("a prompt with pictures has the ids that the reference's processor gives it") {
+  const LanguageModelPtr model = tiny("smolvlm");
+  const Json cases = read_json_file(data("tests/data/whole/prompts.json"));
+  CHECK(cases.as_array().size() == 5);
+  for (const Json& each : cases.as_array()) {
+    std::vector<PromptPart> pictures;
+    const Json::Array& rows = each.at("rows").as_array();
+    for (size_t i = 0; i < rows.size(); ++i) {
+      pictures.emplace_back(picture(at::zeros({100, 32}), rows[i].as_int(),
+                                    each.at("columns").as_array()[i].as_int(), 4,
+                                    static_cast<int32_t>(i)));
+    }
+    Json::Array got;
+    for (const int64_t id : ids_of(*model, prompt_of(std::move(pictures)))) got.emplace_back(id);
+    CHECK(Json(got).dump() == each.at("ids").dump());
+  }
+}
+
+TEST_CASE("whole models answer about a picture as the reference does") {
+  const std::string name = GENERATE(std::string("smolvlm"), std::string("llava"));
+  INFO(name);
+  const LanguageModelPtr model = tiny(name);
+  const at::Tensor features = golden(name, "features");
+  const CompressedTokens tokens =
+      name == "llava" ? picture(features, 0, 0, 16) : picture(features, 2, 3, 4);
+  Prompt prompt = prompt_of({tokens});
+  CHECK(ids_of(*model, prompt) == as_ids(golden(name, "input_ids")));
+  prompt.options.max_tokens = 8;
+  const auto stage = make_generate(model);
+  const auto source = stage->start(source_of_one(prompt));
+  std::string text;
+  int64_t generated = 0;
+  while (const auto delta = source->next()) {
+    text += delta->text;
+    generated += delta->generated_tokens;
+  }
+  CHECK(generated == 8);
+  CHECK(text == model->tokenizer()->decode(as_ids(golden(name, "greedy_ids"))));
+}
+
+}  // namespace lv::llm
