@@ -8,6 +8,8 @@
 #include "llm/engine/parity.h"
 #include "pipeline/base/json.h"
 #include "pipeline/weights/checkpoint.h"
+#include "pipeline/weights/model_parts.h"
+#include "vision/connectors/connector.h"
 #include "vision/encoders/clip_vision.h"
 #include "vision/encoders/image_encoder.h"
 #include "vision/preprocess/image_processor.h"
@@ -52,6 +54,26 @@ Outputs siglip_vision(const Fixture& fixture) {
   return {{"last_hidden_state", encoder->encode(fixture.input("pixel_values")).features}};
 }
 
+/// Whole models: pictures through encoder and connector, their tokens in place of the ids that
+/// stand for them, and what the language model makes of it.
+Outputs seeing(const Fixture& fixture) {
+  const Checkpoint checkpoint = open_checkpoint(fixture.model_folder);
+  const auto encoder = vision::make_image_encoder(vision_part(checkpoint));
+  const auto connector = vision::make_connector(connector_part(checkpoint), encoder->width());
+  const at::Tensor pixels = fixture.input("pixel_values");
+  const at::Tensor pictures = pixels.dim() == 5 ? pixels.flatten(0, 1) : pixels;
+  const at::Tensor features = connector->connect(encoder->encode(pictures)).features;
+
+  const auto model = llm::load_reference_model(fixture.model_folder);
+  const at::Tensor ids = fixture.input("input_ids").to(at::kLong).squeeze(0);
+  const Json& config = checkpoint.config();
+  const int64_t image = config.get("image_token_id", config.get("image_token_index", -1));
+  at::Tensor rows = model->embed(ids).clone();
+  rows.index_put_({ids == image}, features.flatten(0, 1));
+  return {{"logits", llm::sequence_logits(*model, rows).unsqueeze(0)},
+          {"image_features", features}};
+}
+
 /// image_0, image_1, ... to pixel_values_0, ...: a batch of one picture, or of the tiles of one.
 Outputs image_processor(const Fixture& fixture) {
   const auto processor = vision::make_image_processor(
@@ -77,11 +99,13 @@ const std::map<std::string, Family>& families() {
       {"clip_vision_model", clip_vision},
       {"image_processor", image_processor},
       {"llama", causal_lm},
+      {"llava", seeing},
       {"mamba", causal_lm},
       {"mistral", causal_lm},
       {"qwen2", causal_lm},
       {"qwen3", causal_lm},
       {"siglip_vision_model", siglip_vision},
+      {"smolvlm", seeing},
       {"whisper", whisper},
       {"whisper_features", whisper_features},
   };

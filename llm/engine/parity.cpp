@@ -7,11 +7,12 @@
 #include "llm/models/models.h"
 #include "llm/models/packed_batch.h"
 #include "pipeline/base/check_shape.h"
+#include "pipeline/weights/model_parts.h"
 
 namespace lv::llm {
 
 std::unique_ptr<CausalLm> load_reference_model(const std::string& path) {
-  const Checkpoint checkpoint = open_checkpoint(path);
+  const Checkpoint checkpoint = text_part(open_checkpoint(path));
   const Json& config = checkpoint.config();
   LayerPlan plan;
   const Json* own = config.find("rope_parameters");
@@ -21,6 +22,14 @@ std::unique_ptr<CausalLm> load_reference_model(const std::string& path) {
     plan.rope->set("rounded_to", config.get("dtype", "float32"));
   }
   return make_model(checkpoint, plan);
+}
+
+at::Tensor sequence_logits(const CausalLm& model, const at::Tensor& rows) {
+  const ModelShape shape = model.shape();
+  const auto kv = make_dense_kv_store(shape.kv());
+  StateStore states;
+  const int64_t length = rows.size(0);
+  return model.logits(model.forward(pack({{kv->create(length), rows, 0, length}}), {*kv, states}));
 }
 
 CausalOutputs causal_outputs(const CausalLm& model, const at::Tensor& input_ids,

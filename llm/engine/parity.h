@@ -11,7 +11,8 @@
 namespace lv::llm {
 
 /// The model of a checkpoint as a reference implementation runs it that cast a whole model to the
-/// type it is stored in: its RoPE frequencies are rounded to that type too.
+/// type it is stored in: its RoPE frequencies are rounded to that type too. Of a checkpoint that
+/// sees, its language model.
 std::unique_ptr<CausalLm> load_reference_model(const std::string& path);
 
 /// What a reference implementation's outputs are compared with.
@@ -19,6 +20,9 @@ struct CausalOutputs {
   at::Tensor logits;      // [B, n, V] float32
   at::Tensor greedy_ids;  // [1, greedy_count] int64: what follows input_ids[0]
 };
+
+/// Reads one sequence of rows [n, D]: its logits [n, V].
+at::Tensor sequence_logits(const CausalLm& model, const at::Tensor& rows);
 
 /// Reads `input_ids` [B, n] int64 in one packed batch, then continues the first row greedily, token
 /// by token. As reference implementations do, each step is told the length so far, not the final
