@@ -6,12 +6,7 @@
 #include "pipeline/base/params.h"
 
 namespace lv::apps {
-namespace {
-
-/// Many tokens that no training fitted to it lead a small language model astray; a tenth does not.
-constexpr const char* kDefaultKeep = "0.1";
-
-}  // namespace
+namespace {}  // namespace
 
 void SamplingFlags::add_to(CLI::App& command) {
   auto* rule = command.add_option_group("frames", "Which pictures of a film to look at");
@@ -69,13 +64,15 @@ void add_generation_flags(CLI::App& command, GenerationOptions& options) {
 void CompressionFlags::add_to(CLI::App& command) {
   command.add_option("--compressor", compressor_,
                      "NAME[:key=value,...], e.g. uniform:tokens=64 (default tome)");
-  command.add_option("--keep", keep_, "share of visual tokens kept (default 0.1)")
+  command
+      .add_option("--keep", keep_,
+                  "share of visual tokens kept (default 0.1; all for models that see)")
       ->check(CLI::Range(1e-6, 1.0));
 }
 
-std::vector<services::CompressionSpec> CompressionFlags::specs() const {
+std::vector<services::CompressionSpec> CompressionFlags::specs(const std::string& model) const {
+  if (compressor_.empty() && !keep_) return services::usual_compression(model);
   services::CompressionSpec spec = parse_compression(compressor_.empty() ? "tome" : compressor_);
-  if (compressor_.empty() && !keep_) spec.params["keep"] = kDefaultKeep;
   if (keep_ && !spec.params.emplace("keep", CLI::detail::to_string(*keep_)).second) {
     throw CLI::ValidationError("--keep", "given twice: also in --compressor");
   }

@@ -37,7 +37,8 @@ void add_generation_flags(CLI::App& command, GenerationOptions& options);
 class CompressionFlags {
  public:
   void add_to(CLI::App& command);
-  std::vector<services::CompressionSpec> specs() const;
+  /// What was asked for, or what is usual for `model`.
+  std::vector<services::CompressionSpec> specs(const std::string& model) const;
 
  private:
   std::string compressor_;

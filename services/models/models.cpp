@@ -11,12 +11,14 @@
 #include "llm/generate/language_model.h"
 #include "pipeline/base/error.h"
 #include "pipeline/weights/checkpoint.h"
+#include "pipeline/weights/model_parts.h"
 #include "services/tasks/stage_clock.h"
 #include "vision/compressors/compressors.h"
 #include "vision/connectors/classwords.h"
 #include "vision/decode/decode.h"
 #include "vision/encoders/encode_stage.h"
 #include "vision/encoders/image_encoder.h"
+#include "vision/encoders/load_eyes.h"
 #include "vision/preprocess/image_processor.h"
 
 namespace lv::services {
@@ -27,6 +29,9 @@ constexpr const char* kLanguageModel = "smollm2-135m-instruct/SmolLM2-135M-Instr
 constexpr const char* kSpeechModel = "whisper-tiny.en";
 constexpr const char* kImageEncoder = "efficientnet-lite0";
 
+/// Many tokens that no training fitted to it lead a small language model astray; a tenth does not.
+constexpr const char* kUntrainedKeep = "0.1";
+
 /// The checkout: $LONGVIEW_HOME, or where the program was built.
 std::string home() {
   const char* home = std::getenv("LONGVIEW_HOME");
@@ -35,8 +40,8 @@ std::string home() {
 
 std::string model_path(const std::string& name) { return home() + "/.deps/models/" + name; }
 
-/// Where the language model of `model` lies: part of nano, or the user's own.
-std::string language_model_path(const std::string& model) {
+/// Where `model` lies, or where nano's language model does: part of nano, or the user's own.
+std::string checkpoint_path(const std::string& model) {
   if (model == "nano") return model_path(kLanguageModel);
   check(std::filesystem::exists(model), ErrorCode::kNotFound,
         "model '" + model + "': expected nano, a folder or a .gguf file that exists");
@@ -84,7 +89,7 @@ class LocalStages {
     } else if (name == "listen") {
       stages.listen = audio::make_listen(model_path(kSpeechModel));
     } else if (name == "encode") {
-      stages.encode = vision::make_encode(nano_eyes(*language_model()));
+      stages.encode = vision::make_encode(eyes());
     } else if (name == "compress") {
       stages.compress = compressor;
     } else {
@@ -100,8 +105,14 @@ class LocalStages {
     return vision::compressors().make(specs[0].method, Params(specs[0].params));
   }
 
+  /// The model's own eyes, or those of nano for a model that has none.
+  vision::EncodeParts eyes() {
+    const Checkpoint checkpoint = open_checkpoint(checkpoint_path(model_));
+    return has_vision(checkpoint) ? vision::load_eyes(checkpoint) : nano_eyes(*language_model());
+  }
+
   const llm::LanguageModelPtr& language_model() {
-    if (!language_model_) language_model_ = llm::load_language_model(language_model_path(model_));
+    if (!language_model_) language_model_ = llm::load_language_model(checkpoint_path(model_));
     return language_model_;
   }
 
@@ -125,6 +136,11 @@ std::vector<ModelCard> known_models() {
            {std::string(kImageEncoder) + "/model.safetensors",
             std::string(kImageEncoder) + "/config.json"}),
   };
+}
+
+std::vector<CompressionSpec> usual_compression(const std::string& model) {
+  if (model != "nano" && has_vision(open_checkpoint(checkpoint_path(model)))) return {};
+  return {{"tome", {{"keep", kUntrainedKeep}}}};
 }
 
 std::string sample_clip() {

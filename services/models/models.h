@@ -25,8 +25,14 @@ std::vector<ModelCard> known_models();
 /// A clip that comes with Longview. Throws kNotFound if it was not fetched.
 std::string sample_clip();
 
+/// How the visual tokens of `model` are compressed unless somebody asks otherwise: not at all where
+/// it was trained to read them.
+std::vector<CompressionSpec> usual_compression(const std::string& model);
+
 struct WorkplaceOptions {
-  std::string model = "nano";  // a known name, a folder, or a GGUF file for the language model
+  /// A known name, or a folder or GGUF file of a language model, or of one that sees. A language
+  /// model alone gets the eyes of nano.
+  std::string model = "nano";
   std::map<std::string, std::string> upstream;  // stage -> host:port of those that run elsewhere
   std::vector<std::string> stages;              // those that are needed, of stage_names()
   std::chrono::milliseconds deadline{0};        // of a call to another machine; 0 is none

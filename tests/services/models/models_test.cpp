@@ -1,0 +1,86 @@
+#include "services/models/models.h"
+
+#include <ATen/ATen.h>
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+
+#include "pipeline/stage/sources.h"
+#include "pipeline/weights/tensor_store.h"
+#include "tests/support/close_to.h"
+
+namespace lv::services {
+namespace {
+
+// tests/data/whole/make_whole.py makes it.
+at::Tensor golden(const std::string& model, const std::string& name) {
+  return std::get<at::Tensor>(
+      open_safetensors(data("tests/data/whole/" + model + ".safetensors"))->get(name));
+}
+
+Stages opened(const std::string& model, const std::vector<std::string>& stages) {
+  WorkplaceOptions options;
+  options.model = model;
+  options.stages = stages;
+  double load_ms = 0;
+  return open_workplace(options, load_ms).stages;
+}
+
+/// The tiny model's folder without some of its files.
+void copy_without(const std::string& model, const TemporaryFolder& folder,
+                  const std::vector<std::string>& without) {
+  for (const auto& file : std::filesystem::directory_iterator(data("tests/data/whole/" + model))) {
+    const std::string name = file.path().filename().string();
+    if (std::find(without.begin(), without.end(), name) != without.end()) continue;
+    std::filesystem::copy_file(file.path(), folder / name);
+  }
+}
+
+VisualTokens look(const Stages& stages, const std::string& model) {
+  FrameBatch picture;
+  picture.pixels = golden(model, "picture").unsqueeze(0);
+  picture.pts_seconds = at::zeros({1}, at::kDouble);
+  picture.media.kind = MediaKind::kPicture;
+  return collect(*stages.encode->start(source_of_one(std::move(picture)))).at(0);
+}
+
+}  // namespace
+
+TEST_CASE("a workplace of a model that sees answers about a picture as the reference does") {
+  const std::string model = GENERATE(std::string("tiny_smolvlm"), std::string("tiny_llava"));
+  INFO(model);
+  const Stages stages =
+      opened(data("tests/data/whole/" + model), {"encode", "compress", "generate"});
+  const auto compress = stages.compress({});
+  const VisualContext context =
+      collect(*compress->start(source_of_one(ClipTokens{look(stages, model), {}, {}}))).at(0);
+  Prompt prompt;
+  prompt.messages = {
+      {"user", {std::get<CompressedTokens>(context), std::string("What is shown in 2 words?")}}};
+  prompt.options.max_tokens = 8;
+  std::string text;
+  for (const TextDelta& delta : collect(*stages.generate->start(source_of_one(prompt)))) {
+    text += delta.text;
+    if (delta.last) CHECK(delta.prompt_tokens == golden(model, "input_ids").size(0));
+  }
+  CHECK(text == read_file(data("tests/data/whole/" + model + ".txt")));
+}
+
+TEST_CASE("each stage of a model that sees opens its own part alone") {
+  const TemporaryFolder eyes, tongue;
+  copy_without("tiny_llava", eyes, {"tokenizer.json", "tokenizer_config.json"});
+  CHECK(look(opened(eyes.path(), {"encode"}), "tiny_llava").features.size(0) == 16);
+  CHECK_THROWS_WITH(opened(eyes.path(), {"generate"}), Catch::Contains("tokenizer.json"));
+  copy_without("tiny_llava", tongue, {"preprocessor_config.json"});
+  CHECK(opened(tongue.path(), {"generate"}).generate);
+  CHECK_THROWS_WITH(opened(tongue.path(), {"encode"}), Catch::Contains("preprocessor_config.json"));
+}
+
+TEST_CASE("trained eyes keep all of their tokens unless asked") {
+  CHECK(usual_compression(data("tests/data/whole/tiny_llava")).empty());
+  const std::vector<CompressionSpec> nano = usual_compression("nano");
+  REQUIRE(nano.size() == 1);
+  CHECK(nano[0].method == "tome");
+}
+
+}  // namespace lv::services
