@@ -51,6 +51,14 @@ size_t skip_space(std::string_view text, size_t at) {
 
 }  // namespace
 
+std::vector<int64_t> special_ids(const std::vector<AddedToken>& added) {
+  std::vector<int64_t> ids;
+  for (const AddedToken& token : added) {
+    if (token.special) ids.push_back(token.id);
+  }
+  return ids;
+}
+
 AddedTokenFinder::AddedTokenFinder(std::vector<AddedToken> tokens,
                                    const std::vector<std::string>& contents)
     : tokens_(std::move(tokens)) {

@@ -23,13 +23,16 @@ void append_ids(const std::vector<Symbol>& symbols, std::vector<int64_t>& ids) {
 class Bpe : public TokenModel {
  public:
   Bpe(Vocabulary vocabulary, const std::vector<TokenPair>& merges, BpeOptions options)
-      : TokenModel(std::move(vocabulary)), options_(std::move(options)) {
+      : TokenModel(std::move(vocabulary)),
+        options_(std::move(options)),
+        not_text_(marked_ids(options_.not_text, this->vocabulary().size())) {
     merges_.reserve(merges.size());
     for (size_t rank = 0; rank < merges.size(); ++rank) {
       const auto& [left, right] = merges[rank];
       const size_t cut =
           right.starts_with(options_.continuation_prefix) ? options_.continuation_prefix.size() : 0;
       const int32_t merged = id_for_merge(left + right.substr(cut), rank);
+      if (not_text_[static_cast<size_t>(merged)]) continue;
       merges_[key(id_for_merge(left, rank), id_for_merge(right, rank))] =
           Merge{static_cast<double>(rank), merged};
     }
@@ -45,7 +48,7 @@ class Bpe : public TokenModel {
   void tokenize(std::string_view word, std::vector<int64_t>& ids) const override {
     check_length(word);
     if (options_.ignore_merges) {
-      if (const auto id = vocabulary().find(word)) {
+      if (const auto id = find_text(word)) {
         ids.push_back(*id);
         return;
       }
@@ -71,13 +74,18 @@ class Bpe : public TokenModel {
     return *id;
   }
 
+  std::optional<int32_t> find_text(std::string_view token) const {
+    const auto id = vocabulary().find(token);
+    return id && not_text_[static_cast<size_t>(*id)] ? std::nullopt : id;
+  }
+
   std::optional<int32_t> find_character(std::string_view character, bool first, bool last) const {
     if ((first || options_.continuation_prefix.empty()) && (!last || options_.word_suffix.empty()))
-      return vocabulary().find(character);
+      return find_text(character);
     std::string token = first ? std::string() : options_.continuation_prefix;
     token += character;
     if (last) token += options_.word_suffix;
-    return vocabulary().find(token);
+    return find_text(token);
   }
 
   /// A symbol for each character, or for each of its bytes, or for a run of unknown ones.
@@ -117,6 +125,7 @@ class Bpe : public TokenModel {
   }
 
   BpeOptions options_;
+  std::vector<bool> not_text_;
   std::unordered_map<uint64_t, Merge> merges_;  // (left id, right id)
   int32_t unknown_ = -1;
   std::vector<int32_t> bytes_;
@@ -124,13 +133,16 @@ class Bpe : public TokenModel {
 
 class ScoredBpe : public TokenModel {
  public:
-  ScoredBpe(Vocabulary vocabulary, std::vector<double> scores, int32_t unknown)
-      : TokenModel(std::move(vocabulary)), scores_(std::move(scores)), unknown_(unknown) {
+  ScoredBpe(Vocabulary vocabulary, std::vector<double> scores, ScoredBpeOptions options)
+      : TokenModel(std::move(vocabulary)),
+        scores_(std::move(scores)),
+        options_(std::move(options)),
+        not_text_(marked_ids(options_.not_text, this->vocabulary().size())) {
     scores_.resize(static_cast<size_t>(this->vocabulary().size()));
     for (double& score : scores_) {
       if (std::isnan(score)) score = -INFINITY;  // comparable, and last
     }
-    bytes_ = byte_tokens(this->vocabulary());
+    if (options_.byte_fallback) bytes_ = byte_tokens(this->vocabulary());
   }
 
   void tokenize(std::string_view word, std::vector<int64_t>& ids) const override {
@@ -140,29 +152,37 @@ class ScoredBpe : public TokenModel {
     for (size_t i = 0; i < word.size();) {
       const size_t begin = i;
       next_character(word, i);
-      push_symbol(symbols, vocabulary().find(word.substr(begin, i - begin)).value_or(-1), begin,
-                  i - begin);
+      push_symbol(symbols, find_text(word.substr(begin, i - begin)).value_or(-1), begin, i - begin);
     }
     merge_symbols(symbols, [&](const Symbol& left, const Symbol& right) -> std::optional<Merge> {
-      const auto id = vocabulary().find(word.substr(left.begin, left.length + right.length));
+      const auto id = find_text(word.substr(left.begin, left.length + right.length));
       if (!id) return std::nullopt;
       return Merge{-scores_[static_cast<size_t>(*id)], *id};
     });
+    bool after_unknown = false;
     for (const Symbol& symbol : symbols) {
       if (symbol.length == 0) continue;
       if (symbol.id >= 0) {
         ids.push_back(symbol.id);
-      } else if (!append_bytes(word.substr(symbol.begin, symbol.length), bytes_, ids) &&
-                 unknown_ >= 0) {
-        ids.push_back(unknown_);
+      } else if (!append_bytes(word.substr(symbol.begin, symbol.length), bytes_, ids)) {
+        if (options_.unknown_id >= 0 && !after_unknown) ids.push_back(options_.unknown_id);
+        after_unknown = true;
+        continue;
       }
+      after_unknown = false;
     }
   }
 
  private:
+  std::optional<int32_t> find_text(std::string_view token) const {
+    const auto id = vocabulary().find(token);
+    return id && not_text_[static_cast<size_t>(*id)] ? std::nullopt : id;
+  }
+
   std::vector<double> scores_;
-  int32_t unknown_;
-  std::vector<int32_t> bytes_;
+  ScoredBpeOptions options_;
+  std::vector<bool> not_text_;
+  std::vector<int32_t> bytes_ = std::vector<int32_t>(256, -1);
 };
 
 }  // namespace
@@ -181,8 +201,8 @@ TokenPair parse_merge(const std::string& text) {
 }
 
 TokenModelPtr make_scored_bpe(Vocabulary vocabulary, std::vector<double> scores,
-                              int32_t unknown_id) {
-  return std::make_unique<ScoredBpe>(std::move(vocabulary), std::move(scores), unknown_id);
+                              ScoredBpeOptions options) {
+  return std::make_unique<ScoredBpe>(std::move(vocabulary), std::move(scores), std::move(options));
 }
 
 }  // namespace lv::llm

@@ -16,6 +16,7 @@ struct BpeOptions {
   bool byte_fallback = false;       // unknown characters become "<0x..>" tokens
   bool fuse_unknown = false;        // neighbouring unknown characters become one token
   bool ignore_merges = false;       // a word that is a token stays whole
+  std::vector<int64_t> not_text;    // ids that no text becomes: special tokens
 };
 using TokenPair = std::pair<std::string, std::string>;
 
@@ -29,9 +30,15 @@ TokenModelPtr make_bpe(Vocabulary vocabulary, const std::vector<TokenPair>& merg
 /// tokens.
 TokenPair parse_merge(const std::string& text);
 
-/// SentencePiece's BPE without a list of merges: neighbours become the token of the highest score,
-/// unknown characters become bytes, or `unknown_id`.
+struct ScoredBpeOptions {
+  int32_t unknown_id = -1;        // -1: unknown characters are dropped
+  bool byte_fallback = true;      // unknown characters become "<0x..>" tokens where all are there
+  std::vector<int64_t> not_text;  // ids that no text becomes: special tokens, bytes
+};
+
+/// SentencePiece's BPE without a list of merges: neighbours become the token of the highest score.
+/// A run of unknown characters becomes one token.
 TokenModelPtr make_scored_bpe(Vocabulary vocabulary, std::vector<double> scores,
-                              int32_t unknown_id);
+                              ScoredBpeOptions options);
 
 }  // namespace lv::llm

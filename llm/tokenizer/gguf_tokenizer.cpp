@@ -3,13 +3,11 @@
 
 #include "llm/tokenizer/bpe.h"
 #include "llm/tokenizer/parts.h"
+#include "llm/tokenizer/sentence_piece.h"
 #include "pipeline/base/error.h"
 
 namespace lv::llm {
 namespace {
-
-// tokenizer.ggml.token_type
-enum TokenType : int64_t { kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4 };
 
 struct Split {
   std::vector<const char*> patterns;  // applied one after the other
@@ -123,12 +121,14 @@ std::vector<AddedToken> read_added(const Json& metadata, const Vocabulary& vocab
         "tokenizer.ggml.token_type: expected " + std::to_string(vocabulary.size()) +
             " types, got " + std::to_string(list.size()));
   for (size_t i = 0; i < list.size(); ++i) {
-    const int64_t type = list[i].as_int();
-    if (type != kUnknown && type != kControl && type != kUserDefined) continue;
+    const auto type = static_cast<PieceType>(list[i].as_int());
+    if (type != PieceType::kUnknown && type != PieceType::kControl &&
+        type != PieceType::kUserDefined)
+      continue;
     AddedToken token;
     token.id = static_cast<int64_t>(i);
     token.content = *vocabulary.token(token.id);
-    token.special = type != kUserDefined;
+    token.special = type != PieceType::kUserDefined;
     if (!token.content.empty()) added.push_back(std::move(token));
   }
   return added;
@@ -164,6 +164,7 @@ void build_byte_level(const Json& metadata, Vocabulary vocabulary, TokenizerPart
     merges.push_back(parse_merge(merge.as_string()));
   BpeOptions options;
   options.ignore_merges = split.ignore_merges;
+  options.not_text = special_ids(parts.added);
   parts.model = make_bpe(std::move(vocabulary), merges, std::move(options));
   parts.pre_tokenizer = make_splitter(split);
   parts.decoder = make_token_decoder(object({{"type", "ByteLevel"}}));
@@ -177,9 +178,11 @@ void build_sentence_piece(const Json& metadata, Vocabulary vocabulary, Tokenizer
   check(static_cast<int64_t>(scores.size()) == vocabulary.size(), ErrorCode::kInvalidArgument,
         "tokenizer.ggml.scores: expected " + std::to_string(vocabulary.size()) + " scores, got " +
             std::to_string(scores.size()));
-  const auto unknown = id_at(metadata, "unknown", vocabulary.size());
-  parts.model = make_scored_bpe(std::move(vocabulary), std::move(scores),
-                                static_cast<int32_t>(unknown.value_or(-1)));
+  ScoredBpeOptions options;
+  options.unknown_id =
+      static_cast<int32_t>(id_at(metadata, "unknown", vocabulary.size()).value_or(-1));
+  options.not_text = special_ids(parts.added);
+  parts.model = make_scored_bpe(std::move(vocabulary), std::move(scores), std::move(options));
   const bool prefix = metadata.get("tokenizer.ggml.add_space_prefix", true);
   Json::Array before,
       after{replace("\u2581", " "), object({{"type", "ByteFallback"}}), object({{"type", "Fuse"}})};

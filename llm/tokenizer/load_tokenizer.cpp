@@ -1,7 +1,10 @@
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
+#include <fstream>
 
 #include "llm/tokenizer/parts.h"
+#include "llm/tokenizer/sentence_piece.h"
 #include "pipeline/base/error.h"
 #include "pipeline/weights/checkpoint.h"
 
@@ -55,9 +58,9 @@ void read_ends(const std::filesystem::path& folder, const Json& model_config,
   const Json configs[] = {optional_file(folder / "generation_config.json"), model_config,
                           text_config != nullptr ? *text_config : Json()};
   const Json tokenizer_config = optional_file(folder / "tokenizer_config.json");
-  parts.bos = named_id(tokenizer_config, "bos_token", parts);
-  parts.eos = named_id(tokenizer_config, "eos_token", parts);
-  if (parts.eos) parts.stop_ids.push_back(*parts.eos);
+  if (const auto bos = named_id(tokenizer_config, "bos_token", parts)) parts.bos = bos;
+  if (const auto eos = named_id(tokenizer_config, "eos_token", parts)) parts.eos = eos;
+  if (parts.eos) parts.stop_ids = {*parts.eos};
   for (const Json& config : configs) {
     const auto bos = ids_at(config, "bos_token_id", parts);
     const auto eos = ids_at(config, "eos_token_id", parts);
@@ -68,6 +71,77 @@ void read_ends(const std::filesystem::path& folder, const Json& model_config,
       if (std::find(known.begin(), known.end(), id) == known.end()) known.push_back(id);
     }
   }
+}
+
+std::string read_bytes(const std::string& path) {
+  constexpr std::streamoff kLimit = 64 << 20;
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  const std::streamoff size = file.tellg();
+  check(file.good() && size >= 0, ErrorCode::kNotFound, "cannot be read");
+  check(size <= kLimit, ErrorCode::kInvalidArgument,
+        "expected at most " + std::to_string(kLimit) + " bytes, got " + std::to_string(size));
+  std::string bytes(static_cast<size_t>(size), '\0');
+  file.seekg(0).read(bytes.data(), size);
+  check(file.good(), ErrorCode::kNotFound, "cannot be read");
+  return bytes;
+}
+
+/// Adds the token unless there is one of this id; what the model calls a piece stays special.
+void add_token(AddedToken token, TokenizerParts& parts) {
+  if (token.id < 0 || token.id >= (1 << 23) || token.content.empty()) return;
+  for (AddedToken& known : parts.added) {
+    if (known.id != token.id) continue;
+    token.special = token.special || known.special;
+    known = std::move(token);
+    return;
+  }
+  parts.added.push_back(std::move(token));
+}
+
+/// The tokens that the folder adds to those of tokenizer.model.
+void read_added(const std::filesystem::path& folder, TokenizerParts& parts) {
+  const Json plain = optional_file(folder / "added_tokens.json");
+  if (plain.is_object()) {
+    for (const auto& [content, id] : plain.as_object()) {
+      AddedToken token;
+      token.id = id.as_int();
+      token.content = content;
+      token.special = true;  // the file does not say; a mark that users could write is the worse
+      add_token(std::move(token), parts);
+    }
+  }
+  const Json config = optional_file(folder / "tokenizer_config.json");
+  const Json* detailed = config.find("added_tokens_decoder");
+  if (detailed == nullptr || !detailed->is_object()) return;
+  for (const auto& [key, entry] : detailed->as_object()) {
+    AddedToken token;
+    const auto [end, status] = std::from_chars(key.data(), key.data() + key.size(), token.id);
+    check(status == std::errc() && end == key.data() + key.size(), ErrorCode::kInvalidArgument,
+          "added_tokens_decoder: expected ids as keys, got '" + key + "'");
+    token.content = entry.at("content").as_string();
+    token.special = entry.get("special", false);
+    token.single_word = entry.get("single_word", false);
+    token.lstrip = entry.get("lstrip", false);
+    token.rstrip = entry.get("rstrip", false);
+    token.normalized = entry.get("normalized", false);
+    add_token(std::move(token), parts);
+  }
+}
+
+/// `legacy`, if false, lets only the beginning of a text begin with a space.
+TokenizerParts parts_from_sentence_piece_folder(const std::filesystem::path& folder,
+                                                const std::string& path) {
+  SentencePieceModel model = parse_sentence_piece(read_bytes(path));
+  model.rules.begin_once = !optional_file(folder / "tokenizer_config.json").get("legacy", true);
+  TokenizerParts parts = parts_from_sentence_piece(std::move(model));
+  read_added(folder, parts);
+  return parts;
+}
+
+/// What is put around a whole text: a begin token, unless the folder says otherwise.
+void read_added_ends(const Json& config, TokenizerParts& parts) {
+  if (config.get("add_bos_token", true) && parts.bos) parts.prefix.push_back(*parts.bos);
+  if (config.get("add_eos_token", false) && parts.eos) parts.suffix.push_back(*parts.eos);
 }
 
 }  // namespace
@@ -81,12 +155,17 @@ TokenizerPtr load_tokenizer(const Checkpoint& checkpoint) {
     }
   }
   const std::filesystem::path folder = checkpoint.path();
-  const std::string path = (folder / "tokenizer.json").string();
-  check(std::filesystem::is_regular_file(path), ErrorCode::kNotFound,
-        checkpoint.name() + ": expected a tokenizer.json or a GGUF file's tokenizer, got neither");
+  const std::filesystem::path json = folder / "tokenizer.json", pieces = folder / "tokenizer.model";
+  const bool has_json = std::filesystem::is_regular_file(json);
+  check(has_json || std::filesystem::is_regular_file(pieces), ErrorCode::kNotFound,
+        checkpoint.name() +
+            ": expected a tokenizer.json, a tokenizer.model or a GGUF file's tokenizer, got none");
+  const std::string path = (has_json ? json : pieces).string();
   try {
-    TokenizerParts parts = parts_from_json(read_json_file(path));
+    TokenizerParts parts = has_json ? parts_from_json(read_json_file(path))
+                                    : parts_from_sentence_piece_folder(folder, path);
     read_ends(folder, checkpoint.config(), parts);
+    if (!has_json) read_added_ends(optional_file(folder / "tokenizer_config.json"), parts);
     return std::make_shared<const Tokenizer>(std::move(parts));
   } catch (const Error& problem) {
     throw Error(problem.code(), path + ": " + problem.what());

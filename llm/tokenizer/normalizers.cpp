@@ -2,12 +2,33 @@
 
 #include <vector>
 
+#include "llm/tokenizer/charsmap.h"
 #include "llm/tokenizer/pattern.h"
 #include "llm/tokenizer/unicode.h"
 #include "pipeline/base/error.h"
 
 namespace lv::llm {
 namespace {
+
+std::string from_base64(std::string_view text) {
+  constexpr std::string_view kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string bytes;
+  uint32_t bits = 0;
+  int count = 0;
+  while (text.ends_with('=')) text.remove_suffix(1);
+  for (const char c : text) {
+    const size_t digit = kDigits.find(c);
+    check(digit != std::string_view::npos, ErrorCode::kInvalidArgument,
+          "precompiled_charsmap: expected base64, got another character");
+    bits = bits << 6 | static_cast<uint32_t>(digit);
+    count += 6;
+    if (count < 8) continue;
+    count -= 8;
+    bytes += static_cast<char>(bits >> count);
+  }
+  return bytes;
+}
 
 class Chain : public Normalizer {
  public:
@@ -107,6 +128,47 @@ class Lowercase : public RunByRun {
   std::string rewrite(std::string_view text) const override { return lower_case(text); }
 };
 
+/// SentencePiece's table of characters as the tokenizers library applies it: a short grapheme
+/// cluster as a whole by the shortest entry that it begins with, what is left of it is gone;
+/// otherwise character by character.
+class Precompiled : public Normalizer {
+ public:
+  explicit Precompiled(std::string_view base64) : charsmap_(from_base64(base64)) {}
+  void apply(MarkedText& text) const override {
+    MarkedText result;
+    result.first = text.first;
+    const std::string_view all = text.text;
+    size_t begin = 0;
+    for (const size_t end : grapheme_ends(all)) {
+      const std::string_view cluster = all.substr(begin, end - begin);
+      const auto whole = cluster.size() < kLongCluster ? charsmap_.shortest(cluster) : std::nullopt;
+      if (whole) {
+        result.append(whole->replacement, text.mark(begin, end));
+      } else {
+        append_characters(cluster, text, begin, result);
+      }
+      begin = end;
+    }
+    text = std::move(result);
+  }
+
+ private:
+  static constexpr size_t kLongCluster = 6;  // bytes
+
+  void append_characters(std::string_view cluster, const MarkedText& text, size_t begin,
+                         MarkedText& result) const {
+    for (size_t i = 0; i < cluster.size();) {
+      const size_t at = i;
+      next_character(cluster, i);
+      const std::string_view character = cluster.substr(at, i - at);
+      const auto match = charsmap_.shortest(character);
+      result.append(match ? match->replacement : character, text.mark(begin + at, begin + i));
+    }
+  }
+
+  Charsmap charsmap_;
+};
+
 class Strip : public Normalizer {
  public:
   Strip(bool left, bool right) : left_(left), right_(right) {}
@@ -154,9 +216,11 @@ NormalizerPtr make_normalizer(const Json& description) {
     return std::make_unique<Strip>(description.get("strip_left", true),
                                    description.get("strip_right", true));
   }
+  if (type == "Precompiled")
+    return std::make_unique<Precompiled>(description.at("precompiled_charsmap").as_string());
   throw Error(ErrorCode::kUnimplemented,
-              "normalizer: expected Sequence, NFC, NFD, NFKC, NFKD, Lowercase, Prepend, Replace or "
-              "Strip, got '" +
+              "normalizer: expected Sequence, NFC, NFD, NFKC, NFKD, Lowercase, Prepend, Replace, "
+              "Strip or Precompiled, got '" +
                   type + "'");
 }
 

@@ -22,6 +22,9 @@ struct AddedToken {
   bool normalized = false;   // found in the text after normalisation
 };
 
+/// The ids of those that are special: no text of a user's may become one of them.
+std::vector<int64_t> special_ids(const std::vector<AddedToken>& added);
+
 /// What a tokenizer is made of. `model` must be there; what is null does nothing.
 struct TokenizerParts {
   NormalizerPtr normalizer;

@@ -28,6 +28,14 @@ const std::string* Vocabulary::token(int64_t id) const {
   return id >= 0 && id < size() ? tokens_[static_cast<size_t>(id)] : nullptr;
 }
 
+std::vector<bool> marked_ids(const std::vector<int64_t>& ids, int64_t size) {
+  std::vector<bool> marked(static_cast<size_t>(size));
+  for (const int64_t id : ids) {
+    if (id >= 0 && id < size) marked[static_cast<size_t>(id)] = true;
+  }
+  return marked;
+}
+
 std::vector<int32_t> byte_tokens(const Vocabulary& vocabulary) {
   std::vector<int32_t> ids(256, -1);
   for (int byte = 0; byte < 256; ++byte) {

@@ -45,6 +45,9 @@ class TokenModel {
 };
 using TokenModelPtr = std::unique_ptr<const TokenModel>;
 
+/// Which of `size` ids are in the list. Ids beyond are passed over.
+std::vector<bool> marked_ids(const std::vector<int64_t>& ids, int64_t size);
+
 /// The ids of "<0x00>" .. "<0xFF>", where the vocabulary has them; -1 elsewhere.
 std::vector<int32_t> byte_tokens(const Vocabulary& vocabulary);
 

@@ -78,14 +78,14 @@ struct Tokenizer::State {
   }
 
   /// Text between tokens that are found before normalisation.
-  void encode_section(MarkedText text, bool first, std::vector<int64_t>& ids) const {
+  void encode_section(MarkedText text, std::vector<int64_t>& ids) const {
     if (parts.normalizer) parts.normalizer->apply(text);
     for (const Section& section : normalized.split(text)) {
       if (section.token >= 0) {
         ids.push_back(section.token);
       } else {
         encode_text(text.text.substr(section.begin, section.end - section.begin),
-                    first && text.first && section.begin == 0, ids);
+                    text.first && section.begin == 0, ids);
       }
     }
   }
@@ -106,9 +106,9 @@ std::vector<int64_t> Tokenizer::encode(std::span<const TextPiece> pieces) const 
       continue;
     }
     const size_t size = section.end - section.begin;
-    state_->encode_section(
-        {whole.text.substr(section.begin, size), whole.allowed.substr(section.begin, size)},
-        section.begin == 0, ids);
+    state_->encode_section({whole.text.substr(section.begin, size),
+                            whole.allowed.substr(section.begin, size), section.begin == 0},
+                           ids);
   }
   return ids;
 }

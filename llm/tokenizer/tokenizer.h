@@ -88,9 +88,12 @@ TokenizerPtr tokenizer_from_json(const Json& description);
 /// From the key-values of a GGUF file (tokenizer.ggml.*). Same errors.
 TokenizerPtr tokenizer_from_gguf(const Json& metadata);
 
-/// The tokenizer that comes with a model: the GGUF file's own, or tokenizer.json in its folder,
-/// with the begin and end tokens that the folder's other files name. Throws kNotFound if it has
-/// none.
+/// A SentencePiece model's own bytes, as in tokenizer.model. Same errors.
+TokenizerPtr tokenizer_from_sentence_piece(std::string_view bytes);
+
+/// The tokenizer that comes with a model: the GGUF file's own, or tokenizer.json or tokenizer.model
+/// in its folder, with the tokens that the folder's other files add or name. Throws kNotFound if it
+/// has none.
 TokenizerPtr load_tokenizer(const Checkpoint& checkpoint);
 
 }  // namespace lv::llm

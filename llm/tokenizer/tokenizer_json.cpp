@@ -31,7 +31,7 @@ TokenPair merge_of(const Json& entry) {
   return {pair[0].as_string(), pair[1].as_string()};
 }
 
-TokenModelPtr bpe_from(const Json& model) {
+TokenModelPtr bpe_from(const Json& model, std::vector<int64_t> not_text) {
   Vocabulary vocabulary;
   for (const auto& [token, id] : model.at("vocab").as_object()) vocabulary.add(token, id.as_int());
   std::vector<TokenPair> merges;
@@ -45,10 +45,11 @@ TokenModelPtr bpe_from(const Json& model) {
   options.byte_fallback = model.get("byte_fallback", false);
   options.fuse_unknown = model.get("fuse_unk", false);
   options.ignore_merges = model.get("ignore_merges", false);
+  options.not_text = std::move(not_text);
   return make_bpe(std::move(vocabulary), merges, std::move(options));
 }
 
-TokenModelPtr unigram_from(const Json& model) {
+TokenModelPtr unigram_from(const Json& model, std::vector<int64_t> not_text) {
   Vocabulary vocabulary;
   std::vector<double> scores;
   for (const Json& entry : model.at("vocab").as_array()) {
@@ -65,13 +66,15 @@ TokenModelPtr unigram_from(const Json& model) {
             std::to_string(unknown));
   options.unknown_id = static_cast<int32_t>(unknown);
   options.byte_fallback = model.get("byte_fallback", false);
-  return make_unigram(std::move(vocabulary), std::move(scores), options);
+  options.not_text = std::move(not_text);
+  return make_unigram(std::move(vocabulary), std::move(scores), std::move(options));
 }
 
-TokenModelPtr model_from(const Json& model) {
+TokenModelPtr model_from(const Json& model, const std::vector<AddedToken>& added) {
+  std::vector<int64_t> special = special_ids(added);
   const std::string type = model.get("type", model.find("merges") != nullptr ? "BPE" : "");
-  if (type == "BPE") return bpe_from(model);
-  if (type == "Unigram") return unigram_from(model);
+  if (type == "BPE") return bpe_from(model, std::move(special));
+  if (type == "Unigram") return unigram_from(model, std::move(special));
   throw Error(ErrorCode::kUnimplemented, "expected BPE or Unigram, got '" + type + "'");
 }
 
@@ -147,7 +150,9 @@ TokenizerParts parts_from_json(const Json& description) {
   check(description.is_object(), ErrorCode::kInvalidArgument,
         "tokenizer: expected an object of JSON, got something else");
   TokenizerParts parts;
-  parts.model = within("model", [&] { return model_from(description.at("model")); });
+  parts.added =
+      within("added_tokens", [&] { return added_from(section_of(description, "added_tokens")); });
+  parts.model = within("model", [&] { return model_from(description.at("model"), parts.added); });
   parts.normalizer =
       within("normalizer", [&] { return make_normalizer(section_of(description, "normalizer")); });
   parts.pre_tokenizer = within("pre_tokenizer", [&] {
@@ -155,8 +160,6 @@ TokenizerParts parts_from_json(const Json& description) {
   });
   parts.decoder =
       within("decoder", [&] { return make_token_decoder(section_of(description, "decoder")); });
-  parts.added =
-      within("added_tokens", [&] { return added_from(section_of(description, "added_tokens")); });
   within("post_processor",
          [&] { read_post_processor(section_of(description, "post_processor"), parts); });
   return parts;

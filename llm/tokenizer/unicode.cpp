@@ -1,5 +1,6 @@
 #include "llm/tokenizer/unicode.h"
 
+#include <unicode/brkiter.h>
 #include <unicode/bytestream.h>
 #include <unicode/normalizer2.h>
 #include <unicode/uchar.h>
@@ -149,6 +150,26 @@ void append_utf8(std::string& text, char32_t c) {
     text += static_cast<char>(0xF0 | c >> 18);
     tail(12), tail(6), tail(0);
   }
+}
+
+std::vector<size_t> grapheme_ends(std::string_view text) {
+  UErrorCode status = U_ZERO_ERROR;
+  // Costly to make and not thread-safe, so each thread keeps one.
+  thread_local const std::unique_ptr<icu::BreakIterator> iterator(
+      icu::BreakIterator::createCharacterInstance(icu::Locale::getRoot(), status));
+  check(U_SUCCESS(status) && iterator != nullptr, ErrorCode::kInternal,
+        std::string("Unicode data: ") + u_errorName(status));
+  UText source = UTEXT_INITIALIZER;
+  utext_openUTF8(&source, text.data(), static_cast<int64_t>(text.size()), &status);
+  iterator->setText(&source, status);
+  std::vector<size_t> ends;
+  iterator->first();
+  for (int32_t end = iterator->next(); end != icu::BreakIterator::DONE; end = iterator->next())
+    ends.push_back(static_cast<size_t>(end));
+  utext_close(&source);
+  check(U_SUCCESS(status), ErrorCode::kInternal,
+        std::string("grapheme clusters: ") + u_errorName(status));
+  return ends;
 }
 
 bool is_white_space(char32_t c) {

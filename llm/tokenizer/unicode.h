@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace lv::llm {
 
@@ -18,6 +19,10 @@ size_t utf8_length(std::string_view text, size_t i, bool* incomplete = nullptr);
 /// The character at text[i], which must be valid UTF-8; moves i behind it.
 char32_t next_character(std::string_view text, size_t& i);
 void append_utf8(std::string& text, char32_t character);
+
+/// The ends of the extended grapheme clusters: what a reader takes for one character. The text must
+/// be valid UTF-8.
+std::vector<size_t> grapheme_ends(std::string_view text);
 
 /// Unicode's White_Space.
 bool is_white_space(char32_t c);

@@ -14,7 +14,10 @@ constexpr double kUnknownPenalty = 10;  // below the worst token
 class Unigram : public TokenModel {
  public:
   Unigram(Vocabulary vocabulary, std::vector<double> scores, UnigramOptions options)
-      : TokenModel(std::move(vocabulary)), scores_(std::move(scores)), options_(options) {
+      : TokenModel(std::move(vocabulary)),
+        scores_(std::move(scores)),
+        options_(std::move(options)),
+        not_text_(marked_ids(options_.not_text, this->vocabulary().size())) {
     check(static_cast<int64_t>(scores_.size()) == this->vocabulary().size() && !scores_.empty(),
           ErrorCode::kInvalidArgument, "Unigram: expected a score for each of at least one token");
     check(options_.unknown_id < this->vocabulary().size(), ErrorCode::kInvalidArgument,
@@ -24,10 +27,11 @@ class Unigram : public TokenModel {
       check(std::isfinite(score), ErrorCode::kInvalidArgument,
             "Unigram: expected finite scores, got another");
     }
-    unknown_score_ = *std::min_element(scores_.begin(), scores_.end()) - kUnknownPenalty;
+    unknown_score_ = rounded(*std::min_element(scores_.begin(), scores_.end()) - kUnknownPenalty);
     for (int64_t id = 0; id < this->vocabulary().size(); ++id) {
       const std::string& token = *this->vocabulary().token(id);
-      if (!token.empty()) trie_.add(token, static_cast<int32_t>(id));
+      if (!token.empty() && !not_text_[static_cast<size_t>(id)])
+        trie_.add(token, static_cast<int32_t>(id));
     }
     if (options_.byte_fallback) bytes_ = byte_tokens(this->vocabulary());
   }
@@ -58,7 +62,13 @@ class Unigram : public TokenModel {
     bool reached = false;
   };
 
-  static void improve(Step& step, double score, size_t begin, int32_t id) {
+  /// SentencePiece's precision, where it is asked for.
+  double rounded(double score) const {
+    return options_.float_sums ? static_cast<float>(score) : score;
+  }
+
+  void improve(Step& step, double score, size_t begin, int32_t id) const {
+    score = rounded(score);
     if (!step.reached || score > step.score) step = {score, begin, id, true};
   }
 
@@ -89,7 +99,8 @@ class Unigram : public TokenModel {
   }
 
   void append(std::string_view piece, std::vector<int64_t>& ids) const {
-    if (const auto id = vocabulary().find(piece)) {
+    const auto id = vocabulary().find(piece);
+    if (id && !not_text_[static_cast<size_t>(*id)]) {
       ids.push_back(*id);
     } else if (!options_.byte_fallback || !append_bytes(piece, bytes_, ids)) {
       ids.push_back(options_.unknown_id);
@@ -98,6 +109,7 @@ class Unigram : public TokenModel {
 
   std::vector<double> scores_;
   UnigramOptions options_;
+  std::vector<bool> not_text_;
   double unknown_score_ = 0;
   ByteTrie trie_;
   std::vector<int32_t> bytes_;
@@ -107,7 +119,7 @@ class Unigram : public TokenModel {
 
 TokenModelPtr make_unigram(Vocabulary vocabulary, std::vector<double> scores,
                            UnigramOptions options) {
-  return std::make_unique<Unigram>(std::move(vocabulary), std::move(scores), options);
+  return std::make_unique<Unigram>(std::move(vocabulary), std::move(scores), std::move(options));
 }
 
 }  // namespace lv::llm

@@ -7,8 +7,10 @@
 namespace lv::llm {
 
 struct UnigramOptions {
-  int32_t unknown_id = -1;     // -1: unknown characters are an error
-  bool byte_fallback = false;  // unknown characters become "<0x..>" tokens
+  int32_t unknown_id = -1;        // -1: unknown characters are an error
+  bool byte_fallback = false;     // unknown characters become "<0x..>" tokens
+  bool float_sums = false;        // scores add up as SentencePiece's do, in single precision
+  std::vector<int64_t> not_text;  // ids that no text becomes: special tokens
 };
 
 /// The most likely split of a word: the highest sum of log-probabilities, by Viterbi's algorithm.

@@ -49,7 +49,7 @@ Json tiny(const std::string& key = "", const std::string& value = "") {
 
 TEST_CASE("tokenizer: every family gives the reference's ids and texts", "[tokenizer]") {
   const auto name = GENERATE(as<std::string>(), "byte_level", "regex_split", "byte_fallback",
-                             "metaspace", "unigram", "added_tokens");
+                             "metaspace", "unigram", "added_tokens", "precompiled");
   const TokenizerPtr tokenizer = load(name);
   const Json expected = read_json_file(data("tests/data/tokenizer/" + name + ".expected.json"));
   const auto& texts = expected.at("texts").as_array();
@@ -99,6 +99,24 @@ TEST_CASE("tokenizer: user text never becomes a special token", "[tokenizer]") {
     CHECK(count(encode(tokenizer, {{mark.substr(0, cut), true}, {mark.substr(cut), true}})) == 1);
   }
   CHECK(count(encode(tokenizer, {{"x<|im_", false}, {"<|im_start|>", true}, {"|>", false}})) == 1);
+}
+
+TEST_CASE("tokenizer: user text never becomes a special token that is in the vocabulary",
+          "[tokenizer]") {
+  const std::string added = R"([{"id": 2, "content": "<x>", "special": true}])";
+  const auto model = GENERATE(
+      as<std::string>(),
+      R"({"type": "Unigram", "unk_id": 0, "vocab": [["?", -9], ["a", -1], ["<x>", 0]]})",
+      R"({"type": "BPE", "vocab": {"<": 0, "x>": 1, "<x>": 2, "x": 3, ">": 4},
+          "merges": ["x >", "< x>"]})",
+      R"({"type": "BPE", "ignore_merges": true, "vocab": {"<": 0, "x": 1, "<x>": 2}, "merges": []})");
+  Json description = tiny("model", model);
+  description.set("added_tokens", parse_json(added, "added"));
+  const TokenizerPtr tokenizer = tokenizer_from_json(description);
+  INFO(model);
+  CHECK(tokenizer->encode("<x>", true) == Ids{2});
+  const Ids ids = tokenizer->encode("<x>", false);
+  CHECK(std::count(ids.begin(), ids.end(), 2) == 0);
 }
 
 TEST_CASE("tokenizer: text that is normalised keeps track of who wrote it", "[tokenizer]") {
@@ -179,7 +197,13 @@ TEST_CASE("tokenizer: a wrong description is refused by the part that is wrong",
       {"model", R"({"type": "Unigram", "vocab": [["a", 0]], "unk_id": 1})",
        "unk_id: expected less"},
       {"model", R"({"type": "Unigram", "vocab": [["a"]]})", "expected [token, score]"},
-      {"normalizer", R"({"type": "Precompiled"})", "normalizer: expected Sequence"},
+      {"normalizer", R"({"type": "Bert"})", "normalizer: expected Sequence"},
+      {"normalizer", R"({"type": "Precompiled", "precompiled_charsmap": "!"})", "expected base64"},
+      {"normalizer", R"({"type": "Precompiled", "precompiled_charsmap": "AAAA"})", "at least 4"},
+      {"normalizer", R"({"type": "Precompiled", "precompiled_charsmap": "/////w=="})",
+       "an array of at most 0 bytes, got one of 4294967295"},
+      {"normalizer", R"({"type": "Precompiled", "precompiled_charsmap": "BAAAAAAAAAD/"})",
+       "replacements in UTF-8"},
       {"normalizer", R"({"type": "Replace", "pattern": {"Regex": "("}, "content": ""})",
        "missing closing parenthesis"},
       {"normalizer", R"({"type": "Replace", "pattern": {"Regex": "[a[b]]"}, "content": ""})",
