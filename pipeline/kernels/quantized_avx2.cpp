@@ -4,6 +4,7 @@
 #include "pipeline/kernels/quantized_blocks.h"
 
 #if defined(__x86_64__)
+#include <cpuid.h>
 #include <immintrin.h>
 
 #include <array>
@@ -355,11 +356,17 @@ const Kernels& kernels(BlockFormat format) {
   throw Error(ErrorCode::kInternal, "quantized kernels: unknown block format");
 }
 
+/// clang 14's __builtin_cpu_supports() does not know it by name.
+bool has_f16c() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
+}
+
 }  // namespace
 
 bool has_avx2() {
-  static const bool present = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                              __builtin_cpu_supports("f16c");
+  static const bool present =
+      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
   return present;
 }
 
