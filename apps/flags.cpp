@@ -83,7 +83,13 @@ void ModelFlags::add_to(CLI::App& command) {
   command
       .add_option("--model", model, "a name that `longview models` lists, a folder or a .gguf file")
       ->capture_default_str();
-  command.add_option("--device", device, "cpu")->check(CLI::IsMember({"cpu"}));
+  command
+      .add_option("--device", device, "cpu, cuda or cuda:N: where language model and eyes compute")
+      ->capture_default_str();
+  command
+      .add_option("--dtype", dtype,
+                  "auto, float32, bfloat16 or float16; auto keeps weights as they are stored")
+      ->capture_default_str();
   command.add_option(
       "--upstream", upstream,
       "NAME=HOST:PORT,... of stages that run elsewhere; HOST:PORT alone for all of them");
@@ -96,6 +102,7 @@ void ModelFlags::add_to(CLI::App& command) {
 services::WorkplaceOptions ModelFlags::workplace(const std::vector<std::string>& stages) const {
   services::WorkplaceOptions options;
   options.model = model;
+  options.placement = parse_placement(device, dtype);
   if (!upstream.empty()) options.upstream = services::parse_upstream(upstream);
   options.stages = stages;
   options.deadline = std::chrono::milliseconds(std::llround(deadline_seconds * 1000));

@@ -45,10 +45,12 @@ class CompressionFlags {
   std::optional<double> keep_;
 };
 
-/// Where stages run: --model, --device, and --upstream NAME=ADDRESS for those that run elsewhere.
+/// Where stages run: --model, --device, --dtype, and --upstream NAME=ADDRESS for those that run
+/// elsewhere.
 struct ModelFlags {
   std::string model = "nano";
   std::string device = "cpu";
+  std::string dtype = "auto";
   std::string upstream;
   double deadline_seconds = 0;
 

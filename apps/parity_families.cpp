@@ -21,8 +21,9 @@ namespace {
 constexpr int64_t kGreedyIds = 12;
 
 Outputs whisper(const Fixture& fixture) {
-  const audio::Whisper model(audio::open_whisper(fixture.model_folder));
-  const at::Tensor encoded = model.encode(fixture.input("input_features").to(at::kFloat));
+  const at::Device device = fixture.placement.device;
+  const audio::Whisper model(audio::open_whisper(fixture.model_folder), device);
+  const at::Tensor encoded = model.encode(fixture.input("input_features").to(device, at::kFloat));
   audio::WhisperMemory memory = model.remember(encoded);
   const at::Tensor hidden = model.decode(fixture.input("decoder_input_ids").to(at::kLong), memory);
   return {{"encoder", encoded}, {"logits", model.logits(hidden)}};
@@ -35,14 +36,16 @@ Outputs whisper_features(const Fixture& fixture) {
 
 /// Families of the table in llm/models: logits of the inputs and what follows the first of them.
 Outputs causal_lm(const Fixture& fixture) {
-  const auto model = llm::load_reference_model(fixture.model_folder);
+  const auto model = llm::load_reference_model(fixture.model_folder, fixture.placement);
   const llm::CausalOutputs outputs =
       llm::causal_outputs(*model, fixture.input("input_ids").to(at::kLong), kGreedyIds);
-  return {{"logits", outputs.logits}, {"greedy_ids", outputs.greedy_ids}};
+  return {{"logits", outputs.logits},
+          {"greedy_ids", outputs.greedy_ids},
+          {"greedy_margins", outputs.greedy_margins}};
 }
 
 Outputs clip_vision(const Fixture& fixture) {
-  const Checkpoint checkpoint = open_checkpoint(fixture.model_folder);
+  const Checkpoint checkpoint = open_checkpoint(fixture.model_folder, fixture.placement);
   const vision::ClipVision encoder(checkpoint.config(), checkpoint.root());
   const at::Tensor pixels = fixture.input("pixel_values");
   return {{"last_hidden_state", encoder.hidden(pixels, encoder.layer_count())},
@@ -50,26 +53,28 @@ Outputs clip_vision(const Fixture& fixture) {
 }
 
 Outputs siglip_vision(const Fixture& fixture) {
-  const auto encoder = vision::make_image_encoder(open_checkpoint(fixture.model_folder));
+  const auto encoder =
+      vision::make_image_encoder(open_checkpoint(fixture.model_folder, fixture.placement));
   return {{"last_hidden_state", encoder->encode(fixture.input("pixel_values")).features}};
 }
 
 /// Whole models: pictures through encoder and connector, their tokens in place of the ids that
 /// stand for them, and what the language model makes of it.
 Outputs seeing(const Fixture& fixture) {
-  const Checkpoint checkpoint = open_checkpoint(fixture.model_folder);
+  const Checkpoint checkpoint = open_checkpoint(fixture.model_folder, fixture.placement);
   const auto encoder = vision::make_image_encoder(vision_part(checkpoint));
   const auto connector = vision::make_connector(connector_part(checkpoint), encoder->width());
   const at::Tensor pixels = fixture.input("pixel_values");
   const at::Tensor pictures = pixels.dim() == 5 ? pixels.flatten(0, 1) : pixels;
   const at::Tensor features = connector->connect(encoder->encode(pictures)).features;
 
-  const auto model = llm::load_reference_model(fixture.model_folder);
+  const auto model = llm::load_reference_model(fixture.model_folder, fixture.placement);
   const at::Tensor ids = fixture.input("input_ids").to(at::kLong).squeeze(0);
   const Json& config = checkpoint.config();
   const int64_t image = config.get("image_token_id", config.get("image_token_index", -1));
   at::Tensor rows = model->embed(ids).clone();
-  rows.index_put_({ids == image}, features.flatten(0, 1));
+  rows.index_put_({(ids == image).to(rows.device())},
+                  features.flatten(0, 1).to(rows.scalar_type()));
   return {{"logits", llm::sequence_logits(*model, rows).unsqueeze(0)},
           {"image_features", features}};
 }

@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 
+#include "pipeline/weights/placement.h"
 #include "pipeline/weights/tensor_store.h"
 
 namespace lv::apps {
@@ -14,6 +15,7 @@ namespace lv::apps {
 struct Fixture {
   std::string model_folder;
   TensorStorePtr inputs;
+  Placement placement;  // where the model is to compute, and in which type
 
   /// An input by name. Throws kNotFound.
   at::Tensor input(const std::string& name) const;

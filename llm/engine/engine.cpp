@@ -56,7 +56,7 @@ class Engine::Loop {
       : model_(std::move(model)),
         shape_(model_->shape()),
         limits_(limits),
-        kv_(make_dense_kv_store({shape_.layers, shape_.kv_heads, shape_.head_size})),
+        kv_(make_dense_kv_store(shape_.kv())),
         thread_([this] { work(); }) {}
 
   ~Loop() {
@@ -197,7 +197,8 @@ class Engine::Loop {
         last_rows.push_back(row - 1);
       }
       if (answering.empty()) return;
-      const at::Tensor last = hidden.index_select(0, at::tensor(last_rows, at::kLong));
+      const at::Tensor last =
+          hidden.index_select(0, at::tensor(last_rows, at::kLong).to(hidden.device()));
       const at::Tensor logits = model_->logits(last);  // [answering, V]
       for (size_t i = 0; i < answering.size(); ++i) {
         choose_token(*answering[i], logits[static_cast<int64_t>(i)]);
@@ -278,6 +279,7 @@ Engine::~Engine() = default;
 std::unique_ptr<TokenStream> Engine::start(EngineRequest request) {
   const ModelShape& shape = loop_->shape();
   check_shape(request.embeddings, "prompt", {-1, shape.width});
+  request.embeddings = request.embeddings.to(shape.device, shape.dtype);
   const int64_t prompt = request.embeddings.size(0);
   check(prompt > 0, ErrorCode::kInvalidArgument, "prompt: expected at least one token, got none");
   check(prompt < request.context_tokens, ErrorCode::kOutOfRange,

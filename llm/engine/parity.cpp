@@ -11,8 +11,9 @@
 
 namespace lv::llm {
 
-std::unique_ptr<CausalLm> load_reference_model(const std::string& path) {
-  const Checkpoint checkpoint = text_part(open_checkpoint(path));
+std::unique_ptr<CausalLm> load_reference_model(const std::string& path,
+                                               const Placement& placement) {
+  const Checkpoint checkpoint = text_part(open_checkpoint(path, placement));
   const Json& config = checkpoint.config();
   LayerPlan plan;
   const Json* own = config.find("rope_parameters");
@@ -37,7 +38,7 @@ CausalOutputs causal_outputs(const CausalLm& model, const at::Tensor& input_ids,
   check_shape(input_ids, "input_ids", {-1, -1});
   check_dtype(input_ids, "input_ids", at::kLong);
   const ModelShape shape = model.shape();
-  const auto kv = make_dense_kv_store({shape.layers, shape.kv_heads, shape.head_size});
+  const auto kv = make_dense_kv_store(shape.kv());
   StateStore states;
   const int64_t length = input_ids.size(1);
   std::vector<SequenceStep> steps;
@@ -49,14 +50,18 @@ CausalOutputs causal_outputs(const CausalLm& model, const at::Tensor& input_ids,
   outputs.logits = model.logits(hidden).view({input_ids.size(0), length, shape.vocabulary});
 
   std::vector<int64_t> ids;
+  std::vector<double> margins;
   at::Tensor scores = outputs.logits[0][length - 1];
   for (int64_t position = length; static_cast<int64_t>(ids.size()) < greedy_count; ++position) {
+    const at::Tensor two = std::get<0>(scores.topk(2));
+    margins.push_back((two[0] - two[1]).item<double>());
     ids.push_back(scores.argmax().item<int64_t>());
     const at::Tensor embedding = model.embed(at::tensor({ids.back()}, at::kLong));
     const PackedBatch next = pack({{steps[0].sequence, embedding, position, position + 1}});
     scores = model.logits(model.forward(next, {*kv, states}))[0];
   }
   outputs.greedy_ids = at::tensor(ids, at::kLong).unsqueeze(0);
+  outputs.greedy_margins = at::tensor(margins, at::kDouble).unsqueeze(0);
   return outputs;
 }
 

@@ -7,18 +7,21 @@
 #include <string>
 
 #include "llm/models/causal_lm.h"
+#include "pipeline/weights/placement.h"
 
 namespace lv::llm {
 
 /// The model of a checkpoint as a reference implementation runs it that cast a whole model to the
 /// type it is stored in: its RoPE frequencies are rounded to that type too. Of a checkpoint that
 /// sees, its language model.
-std::unique_ptr<CausalLm> load_reference_model(const std::string& path);
+std::unique_ptr<CausalLm> load_reference_model(const std::string& path,
+                                               const Placement& placement = {});
 
 /// What a reference implementation's outputs are compared with.
 struct CausalOutputs {
-  at::Tensor logits;      // [B, n, V] float32
-  at::Tensor greedy_ids;  // [1, greedy_count] int64: what follows input_ids[0]
+  at::Tensor logits;          // [B, n, V] float32
+  at::Tensor greedy_ids;      // [1, greedy_count] int64: what follows input_ids[0]
+  at::Tensor greedy_margins;  // [1, greedy_count]: by how much each was better than the next
 };
 
 /// Reads one sequence of rows [n, D]: its logits [n, V].

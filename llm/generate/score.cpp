@@ -33,8 +33,9 @@ Score score(const CausalLm& model, const at::Tensor& before, std::vector<int64_t
   const at::Tensor all = tensor_of(ids);
   const auto count = static_cast<int64_t>(ids.size());
   const int64_t length = before.size(0) + std::max<int64_t>(count - 1, 0);
-  const at::Tensor rows = at::cat({before, model.embed(all.slice(0, 0, -1))});
-  const auto kv = make_dense_kv_store({shape.layers, shape.kv_heads, shape.head_size});
+  const at::Tensor rows =
+      at::cat({before.to(shape.device, shape.dtype), model.embed(all.slice(0, 0, -1))});
+  const auto kv = make_dense_kv_store(shape.kv());
   StateStore states;
   const SequenceId sequence = kv->create(length);
   Score result{std::move(ids), at::empty({count})};
@@ -47,7 +48,7 @@ Score score(const CausalLm& model, const at::Tensor& before, std::vector<int64_t
     if (first >= end || count == 0) continue;
     const int64_t from = first - before.size(0) + 1;
     const int64_t to = end - before.size(0) + 1;
-    const at::Tensor chances = at::log_softmax(model.logits(hidden.slice(0, first - at)), -1);
+    const at::Tensor chances = at::log_softmax(model.logits(hidden.slice(0, first - at)), -1).cpu();
     result.log_probabilities.slice(0, from, to)
         .copy_(chances.gather(1, all.slice(0, from, to).unsqueeze(1)).squeeze(1));
   }

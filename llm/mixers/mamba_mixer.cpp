@@ -34,14 +34,14 @@ MambaMixer::MambaMixer(const WeightScope& scope, const MambaSizes& sizes)
       // Its bias is added in float32, see scan_input().
       dt_((scope / "dt_proj").matrix("weight", sizes.channels, sizes.time_step_rank), at::Tensor()),
       out_(scope / "out_proj", sizes.channels, sizes.width) {
-  const WeightScope conv = scope / "conv1d";
-  const auto wide = [](const at::Tensor& x) { return x.to(at::kFloat); };
+  const WeightScope wide = scope.as(at::kFloat);
+  const WeightScope conv = wide / "conv1d";
   conv_weight_ =
-      wide(conv.get("weight", {sizes.channels, 1, sizes.conv_width})).squeeze(1).t().contiguous();
-  if (conv.has("bias")) conv_bias_ = wide(conv.get("bias", {sizes.channels}));
-  dt_bias_ = wide((scope / "dt_proj").get("bias", {sizes.channels}));
-  a_ = wide(scope.get("A_log", {sizes.channels, sizes.states})).exp().neg();
-  skip_ = wide(scope.get("D", {sizes.channels}));
+      conv.get("weight", {sizes.channels, 1, sizes.conv_width}).squeeze(1).t().contiguous();
+  if (conv.has("bias")) conv_bias_ = conv.get("bias", {sizes.channels});
+  dt_bias_ = (wide / "dt_proj").get("bias", {sizes.channels});
+  a_ = wide.get("A_log", {sizes.channels, sizes.states}).exp().neg();
+  skip_ = wide.get("D", {sizes.channels});
 }
 
 at::Tensor MambaMixer::operator()(const at::Tensor& x, const PackedBatch& batch, int64_t layer,

@@ -34,7 +34,11 @@ struct ModelShape {
   int64_t kv_heads = 0;
   int64_t head_size = 0;
   int64_t vocabulary = 0;
-  int64_t max_positions = 0;  // that the checkpoint was trained for
+  int64_t max_positions = 0;          // that the checkpoint was trained for
+  at::ScalarType dtype = at::kFloat;  // of embeddings, hidden states, keys and values
+  at::Device device = at::kCPU;
+
+  KvShape kv() const { return {layers, kv_heads, head_size, dtype, device}; }
 };
 
 /// A language model that predicts the next token. Immutable after construction, shared by all
@@ -44,7 +48,8 @@ class CausalLm {
   virtual ~CausalLm() = default;
   virtual ModelShape shape() const = 0;
 
-  /// [n] int64 -> [n, D]. Throws kInvalidArgument on an id outside the vocabulary.
+  /// [n] int64, on the CPU or the model's device -> [n, D]. Throws kInvalidArgument on an id
+  /// outside the vocabulary.
   virtual at::Tensor embed(const at::Tensor& ids) const = 0;
 
   /// Reads the batch after what `memory` holds of its sequences, and adds it there: [n, D] ->

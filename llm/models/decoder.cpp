@@ -29,9 +29,11 @@ int64_t size_of(const Json& config, const char* key, int64_t fallback = 0) {
   return size;
 }
 
-Sizes read_sizes(const Json& config) {
+Sizes read_sizes(const WeightScope& root, const Json& config) {
   Sizes sizes;
   ModelShape& shape = sizes.shape;
+  shape.dtype = root.dtype();
+  shape.device = root.device();
   shape.layers = size_of(config, "num_hidden_layers");
   shape.width = size_of(config, "hidden_size");
   shape.heads = size_of(config, "num_attention_heads");
@@ -190,7 +192,7 @@ class Decoder : public CausalLm {
  private:
   Decoder(const WeightScope& root, const Json& config, const LayerPlan& plan,
           const DecoderTraits& traits)
-      : sizes_(read_sizes(config)),
+      : sizes_(read_sizes(root, config)),
         rope_(read_rope(root, config, sizes_.shape.head_size)),
         embedding_(root / "model" / "embed_tokens", sizes_.shape.vocabulary, sizes_.shape.width),
         norm_(root / "model" / "norm", sizes_.shape.width, sizes_.eps),

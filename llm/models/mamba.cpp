@@ -46,7 +46,7 @@ class Mamba : public CausalLm {
  public:
   Mamba(const WeightScope& root, const Json& config)
       : sizes_(read_mixer(config)),
-        shape_(read_shape(config, sizes_.width)),
+        shape_(read_shape(root, config, sizes_.width)),
         wide_residual_(config.get("residual_in_fp32", true)),
         embedding_(root / "backbone" / embedding_name(root), shape_.vocabulary, shape_.width),
         norm_(root / "backbone" / "norm_f", shape_.width, config.get("layer_norm_epsilon", 1e-5)),
@@ -85,8 +85,10 @@ class Mamba : public CausalLm {
   }
 
  private:
-  static ModelShape read_shape(const Json& config, int64_t width) {
+  static ModelShape read_shape(const WeightScope& root, const Json& config, int64_t width) {
     ModelShape shape;
+    shape.dtype = root.dtype();
+    shape.device = root.device();
     shape.layers = size_of(config, "num_hidden_layers", 0);
     shape.width = width;
     shape.vocabulary = size_of(config, "vocab_size", 0);

@@ -1,5 +1,6 @@
 #include "llm/models/models.h"
 
+#include "pipeline/weights/fitting.h"
 #include "pipeline/weights/model_parts.h"
 
 namespace lv::llm {
@@ -18,11 +19,13 @@ const Registry<CausalLm, const Checkpoint&, const LayerPlan&>& models() {
 }
 
 std::unique_ptr<CausalLm> make_model(const Checkpoint& checkpoint, const LayerPlan& plan) {
-  const Checkpoint text = text_part(checkpoint);
-  auto model = models().make(text.architecture(), text, plan);
-  // A tied output layer may be stored a second time; old files keep the RoPE frequencies.
-  text.finish({"lm_head.weight", "rotary_emb.inv_freq"});
-  return model;
+  return build_fitting(checkpoint, [&](const Checkpoint& all) {
+    const Checkpoint text = text_part(all);
+    auto model = models().make(text.architecture(), text, plan);
+    // A tied output layer may be stored a second time; old files keep the RoPE frequencies.
+    text.finish({"lm_head.weight", "rotary_emb.inv_freq"});
+    return model;
+  });
 }
 
 }  // namespace lv::llm

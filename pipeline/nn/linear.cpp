@@ -41,7 +41,9 @@ at::Tensor Embedding::operator()(const at::Tensor& ids) const {
           "ids: expected 0 to " + std::to_string(count - 1) + ", got " +
               std::to_string(least < 0 ? least : most));
   }
-  if (const auto* dense = std::get_if<at::Tensor>(&table_)) return dense->index_select(0, ids);
+  if (const auto* dense = std::get_if<at::Tensor>(&table_)) {
+    return dense->index_select(0, ids.to(dense->device())).to(dtype_);
+  }
   return dequantize_rows(std::get<QuantizedMatrix>(table_), ids).to(dtype_);
 }
 

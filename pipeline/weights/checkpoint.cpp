@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <optional>
 
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
@@ -24,14 +25,30 @@ bool is_gguf(const std::string& path) {
   return file.gcount() == 4 && std::string_view(magic, 4) == "GGUF";
 }
 
-void check_sizes(const std::string& name, at::IntArrayRef expected, at::IntArrayRef got) {
+bool fits(at::IntArrayRef expected, at::IntArrayRef got) {
   bool good = expected.size() == got.size();
   for (size_t i = 0; good && i < expected.size(); ++i) {
     good = expected[i] < 0 || expected[i] == got[i];
   }
-  check(good, ErrorCode::kInvalidArgument,
-        name + ": expected " + shape_text(expected) + ", got " + shape_text(got));
+  return good;
 }
+
+/// A tensor of zeros that takes no memory, whatever its sizes.
+at::Tensor stand_in(at::IntArrayRef shape, at::ScalarType dtype) {
+  std::vector<int64_t> sizes = shape.vec();
+  for (int64_t& size : sizes) size = std::max<int64_t>(size, 0);
+  return at::zeros({}, dtype).expand(sizes);
+}
+
+/// A float16 or bfloat16 matrix as it lies, for the kernels that multiply blocks. Nothing if its
+/// rows are no whole number of blocks.
+std::optional<QuantizedMatrix> as_blocks(const at::Tensor& x) {
+  const auto format = x.scalar_type() == at::kHalf ? BlockFormat::kF16 : BlockFormat::kBF16;
+  if (x.size(1) % layout_of(format).weights != 0 || !x.is_contiguous()) return std::nullopt;
+  return QuantizedMatrix{format, x.size(0), x.size(1), x.view(at::kByte)};
+}
+
+bool is_narrow(at::ScalarType type) { return type == at::kHalf || type == at::kBFloat16; }
 
 const Renaming* renaming_for(const std::vector<Renaming>& renamings, std::string_view name) {
   const auto fits = [&](const Renaming& each) { return name.starts_with(each.from); };
@@ -39,9 +56,9 @@ const Renaming* renaming_for(const std::vector<Renaming>& renamings, std::string
   return found == renamings.end() ? nullptr : &*found;
 }
 
-/// Throws an error that lists `left`, the names of tensors, unless there are none.
-void check_none(const std::string& name, const std::vector<std::string>& left) {
-  if (left.empty()) return;
+/// "; what: a, b and 3 more", or nothing for none.
+std::string listed_text(const std::string& what, const std::vector<std::string>& left) {
+  if (left.empty()) return {};
   std::string listed;
   for (size_t i = 0; i < std::min(left.size(), kMaxListed); ++i) {
     listed += (i == 0 ? "" : ", ") + left[i];
@@ -49,8 +66,16 @@ void check_none(const std::string& name, const std::vector<std::string>& left) {
   if (left.size() > kMaxListed) {
     listed += " and " + std::to_string(left.size() - kMaxListed) + " more";
   }
-  throw Error(ErrorCode::kInvalidArgument,
-              name + ": tensors that the model does not know: " + listed);
+  return "; " + what + ": " + listed;
+}
+
+/// Throws an error that lists what does not fit, unless all does.
+void check_fits(const std::string& name, const Misfit& misfit) {
+  if (misfit.empty()) return;
+  const std::string text = listed_text("tensors that are missing", misfit.missing) +
+                           listed_text("tensors of another shape", misfit.other_shapes) +
+                           listed_text("tensors that the model does not know", misfit.unknown);
+  throw Error(ErrorCode::kInvalidArgument, name + ": " + text.substr(2));
 }
 
 /// Some tensors of another store, under other names.
@@ -77,6 +102,7 @@ class RenamedStore : public TensorStore {
   std::vector<int64_t> shape(std::string_view name) const override {
     return all_->shape(original(name));
   }
+  ElementType type(std::string_view name) const override { return all_->type(original(name)); }
 
  private:
   const std::string& original(std::string_view name) const {
@@ -95,15 +121,29 @@ class RenamedStore : public TensorStore {
 struct Checkpoint::State {
   std::string name;
   TensorStorePtr tensors;
+  bool outline = false;
   std::set<std::string, std::less<>> read;
+  std::vector<std::string> missing, other_shapes;  // of an outline
 
-  StoredTensor get(const std::string& tensor, at::IntArrayRef expected) {
+  /// The tensor, or a stand-in of `dtype` in an outline.
+  StoredTensor get(const std::string& tensor, at::IntArrayRef expected, at::ScalarType dtype) {
     if (!tensors->contains(tensor)) {
-      throw Error(ErrorCode::kNotFound, name + ": expected a tensor " + tensor + " " +
-                                            shape_text(expected) + ", got none");
+      check(outline, ErrorCode::kNotFound,
+            name + ": expected a tensor " + tensor + " " + shape_text(expected) + ", got none");
+      missing.push_back(tensor + " " + shape_text(expected));
+      return stand_in(expected, dtype);
     }
-    check_sizes(name + ": " + tensor, expected, tensors->shape(tensor));
+    const std::vector<int64_t> shape = tensors->shape(tensor);
+    if (!fits(expected, shape)) {
+      const std::string text =
+          tensor + ": expected " + shape_text(expected) + ", got " + shape_text(shape);
+      check(outline, ErrorCode::kInvalidArgument, name + ": " + text);
+      other_shapes.push_back(text);
+      read.insert(tensor);
+      return stand_in(expected, dtype);
+    }
     read.insert(tensor);
+    if (outline) return stand_in(shape, dtype);
     return tensors->get(tensor);
   }
 };
@@ -112,7 +152,7 @@ Checkpoint::Checkpoint(std::string name, Json config, TensorStorePtr tensors, Js
     : name_(std::move(name)),
       config_(std::move(config)),
       metadata_(std::move(metadata)),
-      state_(std::make_shared<State>(State{name_, std::move(tensors), {}})) {}
+      state_(std::make_shared<State>(State{name_, std::move(tensors)})) {}
 
 std::string Checkpoint::architecture() const {
   const Json* all = config_.find("architectures");
@@ -122,33 +162,58 @@ std::string Checkpoint::architecture() const {
   return all->as_array().front().as_string();
 }
 
+WeightScope Checkpoint::root() const { return WeightScope(state_, "", computing_); }
+
 WeightScope Checkpoint::root(at::ScalarType dtype, at::Device device) const {
-  return WeightScope(state_, "", dtype, device);
+  return WeightScope(state_, "", {device, dtype, false});
 }
+
+Checkpoint Checkpoint::placed(const Placement& placement) const {
+  Checkpoint copy = *this;
+  copy.computing_ = computing_for(placement, *state_->tensors);
+  return copy;
+}
+
+Checkpoint Checkpoint::outline() const {
+  Checkpoint copy = *this;
+  copy.computing_.device = at::kCPU;
+  copy.state_ = std::make_shared<State>(State{name_, state_->tensors, true});
+  return copy;
+}
+
+const TensorStore& Checkpoint::tensors() const { return *state_->tensors; }
 
 Checkpoint Checkpoint::part(Json config, const std::vector<Renaming>& renamings) const {
   Checkpoint part(name_, std::move(config),
                   std::make_shared<const RenamedStore>(state_->tensors, renamings), metadata_);
   part.path_ = path_;
+  part.computing_ = computing_;
+  part.state_->outline = state_->outline;
   return part;
 }
 
 void Checkpoint::check_covered(const std::vector<Renaming>& renamings) const {
-  std::vector<std::string> left = state_->tensors->names();
-  std::erase_if(left, [&](const std::string& each) { return renaming_for(renamings, each); });
-  check_none(name_, left);
+  Misfit misfit;
+  misfit.unknown = state_->tensors->names();
+  std::erase_if(misfit.unknown,
+                [&](const std::string& each) { return renaming_for(renamings, each); });
+  check_fits(name_, misfit);
 }
 
 void Checkpoint::finish(std::initializer_list<std::string_view> ignored) const {
-  std::vector<std::string> left = state_->tensors->names();
-  std::erase_if(left, [&](const std::string& tensor) {
+  check_fits(name_, misfit(ignored));
+}
+
+Misfit Checkpoint::misfit(std::initializer_list<std::string_view> ignored) const {
+  Misfit misfit{state_->missing, state_->other_shapes, state_->tensors->names()};
+  std::erase_if(misfit.unknown, [&](const std::string& tensor) {
     const auto ends = [&](std::string_view end) { return tensor.ends_with(end); };
     return state_->read.contains(tensor) || std::ranges::any_of(ignored, ends);
   });
-  check_none(name_, left);
+  return misfit;
 }
 
-Checkpoint open_checkpoint(const std::string& path) {
+Checkpoint open_checkpoint(const std::string& path, const Placement& placement) {
   namespace fs = std::filesystem;
   std::error_code ignored;
   const fs::file_status status = fs::status(path, ignored);
@@ -158,14 +223,14 @@ Checkpoint open_checkpoint(const std::string& path) {
           path + ": expected a GGUF file or a folder with config.json, got neither");
     Checkpoint checkpoint = gguf_checkpoint(path);
     checkpoint.path_ = path;
-    return checkpoint;
+    return checkpoint.placed(placement);
   }
   check(fs::exists(path + "/config.json", ignored), ErrorCode::kInvalidArgument,
         path + ": expected config.json in the folder of a model, got none");
   Json config = read_json_file(path + "/config.json");
   Checkpoint checkpoint(path, std::move(config), open_safetensors_folder(path));
   checkpoint.path_ = path;
-  return checkpoint;
+  return checkpoint.placed(placement);
 }
 
 std::string WeightScope::full(std::string_view name) const {
@@ -174,10 +239,14 @@ std::string WeightScope::full(std::string_view name) const {
 }
 
 WeightScope WeightScope::operator/(std::string_view child) const {
-  return WeightScope(state_, full(child), dtype_, device_);
+  return WeightScope(state_, full(child), computing_);
 }
 
 WeightScope WeightScope::operator/(int64_t index) const { return *this / std::to_string(index); }
+
+WeightScope WeightScope::as(at::ScalarType dtype) const {
+  return WeightScope(state_, path_, {computing_.device, dtype, false});
+}
 
 bool WeightScope::has(std::string_view name) const { return state_->tensors->contains(full(name)); }
 
@@ -188,18 +257,30 @@ bool WeightScope::has_child(std::string_view child) const {
 }
 
 at::Tensor WeightScope::get(std::string_view name, std::initializer_list<int64_t> shape) const {
-  const StoredTensor stored = state_->get(full(name), at::IntArrayRef(shape.begin(), shape.size()));
+  const StoredTensor stored =
+      state_->get(full(name), at::IntArrayRef(shape.begin(), shape.size()), dtype());
   const auto* matrix = std::get_if<QuantizedMatrix>(&stored);
   const at::Tensor dense = matrix ? dequantize(*matrix) : std::get<at::Tensor>(stored);
-  return dense.to(device_, dtype_);
+  return dense.to(device(), dtype());
 }
 
 WeightMatrix WeightScope::matrix(std::string_view name, int64_t out, int64_t in) const {
-  StoredTensor stored = state_->get(full(name), {out, in});
-  if (const auto* dense = std::get_if<at::Tensor>(&stored)) return dense->to(device_, dtype_);
-  // The quantised kernels are the CPU's.
-  if (device_.is_cpu()) return stored;
-  return dequantize(std::get<QuantizedMatrix>(stored)).to(device_, dtype_);
+  StoredTensor stored = state_->get(full(name), {out, in}, dtype());
+  const auto* matrix = std::get_if<QuantizedMatrix>(&stored);
+  // The kernels that multiply blocks are the CPU's.
+  if (!device().is_cpu()) {
+    return (matrix ? dequantize(*matrix) : std::get<at::Tensor>(stored)).to(device(), dtype());
+  }
+  if (matrix) return stored;
+  at::Tensor dense = std::get<at::Tensor>(stored);
+  if (computing_.as_stored && is_narrow(dense.scalar_type())) {
+    if (auto blocks = as_blocks(dense)) return *blocks;
+  }
+  dense = dense.to(dtype());
+  if (is_narrow(dtype()) && !has_fast_bfloat16()) {
+    if (auto blocks = as_blocks(dense)) return *blocks;
+  }
+  return dense;
 }
 
 std::vector<int64_t> WeightScope::shape(std::string_view name) const {

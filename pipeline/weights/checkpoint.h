@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "pipeline/base/json.h"
+#include "pipeline/weights/placement.h"
 #include "pipeline/weights/tensor_store.h"
 
 namespace lv {
@@ -19,6 +20,14 @@ class WeightScope;
 /// Tensors whose names begin with `from` appear with `to` in its place.
 struct Renaming {
   std::string_view from, to;
+};
+
+/// What keeps a checkpoint's tensors from being those of a model: names, and what was expected.
+struct Misfit {
+  std::vector<std::string> missing;       // "a.weight [2, 3]"
+  std::vector<std::string> other_shapes;  // "a.weight: expected [2, 3], got [3, 2]"
+  std::vector<std::string> unknown;       // that nobody asked for
+  bool empty() const { return missing.empty() && other_shapes.empty() && unknown.empty(); }
 };
 
 /// A model as people hold it: configuration and weights. What is read is remembered, so that
@@ -38,9 +47,23 @@ class Checkpoint {
   /// The entry of `architectures` in the configuration, e.g. "LlamaForCausalLM".
   std::string architecture() const;
 
-  /// Where models start to read. Dense weights arrive as `dtype` on `device`; quantised ones stay
-  /// as they are.
-  WeightScope root(at::ScalarType dtype = at::kFloat, at::Device device = at::kCPU) const;
+  /// Where models start to read. Weights arrive as the placement says that the checkpoint was
+  /// opened with.
+  WeightScope root() const;
+  /// Dense weights arrive as `dtype` on `device`; quantised ones stay as they are.
+  WeightScope root(at::ScalarType dtype, at::Device device = at::kCPU) const;
+
+  /// The same checkpoint, whose models compute elsewhere or in another type.
+  Checkpoint placed(const Placement& placement) const;
+  const Computing& computing() const { return computing_; }
+
+  /// The same names and sizes with zeros for weights, of which none is read: a model built from it
+  /// shows whether the checkpoint fits. Tensors that are missing or of another shape are noted
+  /// instead of thrown, and finish() lists them all.
+  Checkpoint outline() const;
+
+  /// The tensors by their names here.
+  const TensorStore& tensors() const;
 
   /// The tensors that one of `renamings` covers, under their new names, as a checkpoint with a
   /// configuration of its own; the first that fits a name counts. finish() of each looks at its own
@@ -50,19 +73,21 @@ class Checkpoint {
   /// Throws kInvalidArgument that lists the tensors that none of `renamings` covers.
   void check_covered(const std::vector<Renaming>& renamings) const;
 
-  /// Throws kInvalidArgument that lists the tensors nobody asked for. Names that end in one of
-  /// `ignored` do not count.
+  /// Throws kInvalidArgument that lists the tensors nobody asked for, and those that an outline
+  /// noted. Names that end in one of `ignored` do not count.
   void finish(std::initializer_list<std::string_view> ignored = {}) const;
+  Misfit misfit(std::initializer_list<std::string_view> ignored = {}) const;
 
  private:
   friend class WeightScope;
-  friend Checkpoint open_checkpoint(const std::string& path);
+  friend Checkpoint open_checkpoint(const std::string& path, const Placement& placement);
   struct State;
 
   std::string name_;
   std::string path_;
   Json config_;
   Json metadata_;
+  Computing computing_;
   std::shared_ptr<State> state_;
 };
 
@@ -70,7 +95,7 @@ class Checkpoint {
 /// sharded), or a GGUF file, whose keys and tensors then appear under their Hugging Face names,
 /// with llama.cpp's row permutation of q and k undone. Throws kNotFound, or kInvalidArgument that
 /// says what the file is not.
-Checkpoint open_checkpoint(const std::string& path);
+Checkpoint open_checkpoint(const std::string& path, const Placement& placement = {});
 
 /// A dense or quantised matrix [out, in].
 using WeightMatrix = StoredTensor;
@@ -80,6 +105,9 @@ class WeightScope {
  public:
   WeightScope operator/(std::string_view child) const;
   WeightScope operator/(int64_t index) const;
+  /// The same place, from where weights arrive in another type: what must be more exact than the
+  /// rest.
+  WeightScope as(at::ScalarType dtype) const;
 
   /// Whether a tensor of this name is there.
   bool has(std::string_view name) const;
@@ -89,28 +117,27 @@ class WeightScope {
   /// The tensor, dense, converted to the scope's type and device. -1 accepts any size.
   /// Throws kNotFound if it is missing, kInvalidArgument if its shape differs: name, expected, got.
   at::Tensor get(std::string_view name, std::initializer_list<int64_t> shape) const;
-  /// The matrix [out, in], quantised if it is stored so.
+  /// The matrix [out, in]. On the CPU it is as it is stored if that is quantised, or if it is of a
+  /// type that the CPU has no fast arithmetic for.
   WeightMatrix matrix(std::string_view name, int64_t out, int64_t in) const;
 
   /// The sizes of a stored tensor, without reading it.
   std::vector<int64_t> shape(std::string_view name) const;
 
   const std::string& path() const { return path_; }
-  at::ScalarType dtype() const { return dtype_; }
-  at::Device device() const { return device_; }
+  at::ScalarType dtype() const { return computing_.dtype; }
+  at::Device device() const { return computing_.device; }
 
  private:
   friend class Checkpoint;
-  WeightScope(std::shared_ptr<Checkpoint::State> state, std::string path, at::ScalarType dtype,
-              at::Device device)
-      : state_(std::move(state)), path_(std::move(path)), dtype_(dtype), device_(device) {}
+  WeightScope(std::shared_ptr<Checkpoint::State> state, std::string path, Computing computing)
+      : state_(std::move(state)), path_(std::move(path)), computing_(computing) {}
 
   std::string full(std::string_view name) const;
 
   std::shared_ptr<Checkpoint::State> state_;
   std::string path_;
-  at::ScalarType dtype_;
-  at::Device device_;
+  Computing computing_;
 };
 
 }  // namespace lv

@@ -19,6 +19,11 @@ class MappedFile {
   const std::string& path() const { return path_; }
   std::span<const std::byte> bytes() const { return bytes_; }
 
+  /// Says that a part will be read soon, or is not needed in memory for now. Hints; reading it
+  /// later is always right.
+  void prefetch(std::span<const std::byte> part) const;
+  void release(std::span<const std::byte> part) const;
+
  private:
   std::string path_;
   std::span<const std::byte> bytes_;

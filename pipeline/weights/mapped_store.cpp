@@ -1,6 +1,7 @@
 #include "pipeline/weights/mapped_store.h"
 
 #include <ATen/ATen.h>
+#include <c10/util/accumulate.h>
 
 #include <cstring>
 
@@ -90,9 +91,13 @@ at::Tensor MappedStore::bytes_as(uint64_t offset, at::IntArrayRef shape,
   const bool aligned = reinterpret_cast<uintptr_t>(begin) % at::elementSize(type) == 0;
   at::Tensor x;
   if (aligned) {
-    // The deleter holds the mapping for as long as the tensor lives.
+    // The deleter holds the mapping for as long as the tensor lives, and then gives the pages back:
+    // of a tensor that was copied into another type nothing stays in memory.
+    const std::span part(begin, at::elementSize(type) * c10::multiply_integers(shape));
+    file_->prefetch(part);
     x = at::from_blob(
-        const_cast<std::byte*>(begin), shape, [file = file_](void*) {}, options);
+        const_cast<std::byte*>(begin), shape, [file = file_, part](void*) { file->release(part); },
+        options);
   } else {
     x = at::empty(shape, options);
     if (x.nbytes() > 0) std::memcpy(x.data_ptr(), begin, x.nbytes());

@@ -78,8 +78,8 @@ ModelCard card(const std::string& name, const std::string& what, const std::stri
 /// Opens the stages that run here.
 class LocalStages {
  public:
-  LocalStages(const std::string& model, Workplace& workplace)
-      : model_(model), workplace_(workplace) {}
+  LocalStages(const WorkplaceOptions& options, Workplace& workplace)
+      : model_(options.model), placement_(options.placement), workplace_(workplace) {}
 
   void open(const std::string& name) {
     Stages& stages = workplace_.stages;
@@ -107,16 +107,18 @@ class LocalStages {
 
   /// The model's own eyes, or those of nano for a model that has none.
   vision::EncodeParts eyes() {
-    const Checkpoint checkpoint = open_checkpoint(checkpoint_path(model_));
+    const Checkpoint checkpoint = open_checkpoint(checkpoint_path(model_), placement_);
     return has_vision(checkpoint) ? vision::load_eyes(checkpoint) : nano_eyes(*language_model());
   }
 
   const llm::LanguageModelPtr& language_model() {
-    if (!language_model_) language_model_ = llm::load_language_model(checkpoint_path(model_));
+    if (!language_model_)
+      language_model_ = llm::load_language_model(checkpoint_path(model_), {}, placement_);
     return language_model_;
   }
 
   const std::string& model_;
+  const Placement placement_;
   Workplace& workplace_;
   llm::LanguageModelPtr language_model_;
 };
@@ -157,7 +159,7 @@ Workplace open_workplace(const WorkplaceOptions& options, double& load_ms) {
   workplace.model = options.model;
   workplace.speech_model = kSpeechModel;
   for (const auto& [name, address] : options.upstream) check_stage_name(name);
-  LocalStages local(options.model, workplace);
+  LocalStages local(options, workplace);
   for (const std::string& name : options.stages) {
     check_stage_name(name);
     if (!options.upstream.contains(name)) local.open(name);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "pipeline/weights/placement.h"
 #include "services/stages.h"
 #include "vision/read/text_reader.h"
 
@@ -33,6 +34,9 @@ struct WorkplaceOptions {
   /// A known name, or a folder or GGUF file of a language model, or of one that sees. A language
   /// model alone gets the eyes of nano.
   std::string model = "nano";
+  /// Of language models and of the eyes that belong to one; nano's own eyes and ears compute in
+  /// float32 on the CPU.
+  Placement placement;
   std::map<std::string, std::string> upstream;  // stage -> host:port of those that run elsewhere
   std::vector<std::string> stages;              // those that are needed, of stage_names()
   std::chrono::milliseconds deadline{0};        // of a call to another machine; 0 is none

@@ -11,6 +11,7 @@
 #include "llm/models/decoder.h"
 #include "llm/models/packed_batch.h"
 #include "pipeline/base/error.h"
+#include "pipeline/weights/placement.h"
 #include "tests/support/close_to.h"
 
 namespace lv::llm {
@@ -59,6 +60,27 @@ TEST_CASE("models give the logits and the greedy text of the reference") {
     const CausalOutputs got = causal_outputs(*model, golden(name, "input_ids"), 6);
     CHECK_THAT(got.logits, CloseTo(golden(name, "logits"), 1e-4, 1e-4));
     CHECK(at::equal(got.greedy_ids, golden(name, "greedy_ids")));
+  }
+}
+
+TEST_CASE("models compute alike in every type that the CPU has") {
+  for (const std::string& name : kTinyModels) {
+    CAPTURE(name);
+    const at::Tensor ids = golden(name, "input_ids");
+    const at::Tensor expected = golden(name, "logits");
+    const double largest = expected.abs().max().item<double>();
+    const auto logits = [&](const Placement& placement) {
+      const auto model = make_model(open_checkpoint(folder_of(name), placement));
+      const CausalOutputs got = causal_outputs(*model, ids, 6);
+      CHECK(model->embed(ids[0]).scalar_type() == model->shape().dtype);
+      CHECK(got.logits.scalar_type() == at::kFloat);
+      return got.logits;
+    };
+    // bfloat16 has 8 bits; each of some ten sums in a row rounds to them.
+    const double rounding = 8.0 / 256 * largest;
+    CHECK_THAT(logits({at::kCPU, at::kBFloat16}), CloseTo(expected, 0, rounding));
+    const bool exact = !has_fast_bfloat16();
+    CHECK_THAT(logits({at::kCPU, std::nullopt}), CloseTo(expected, 0, exact ? 1e-4 : rounding));
   }
 }
 
@@ -134,6 +156,11 @@ TEST_CASE("models refuse checkpoints that do not fit") {
   };
   refuses("LlamaForCausalLM", "GiraffeForCausalLM", "GiraffeForCausalLM");
   refuses("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3", "layers.2");
+  // All of them, not the first alone.
+  refuses("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3",
+          "layers.2.self_attn.v_proj.weight [16, 32]");
+  refuses("\"intermediate_size\": 48", "\"intermediate_size\": 50",
+          "layers.0.mlp.down_proj.weight: expected [32, 50], got [32, 48]");
   refuses("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 1", "layers.1");
   refuses("\"hidden_size\": 32", "\"hidden_size\": 36", "expected");
   refuses("\"vocab_size\": 67", "\"vocab_size\": 66", "embed_tokens");
