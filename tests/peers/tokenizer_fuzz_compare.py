@@ -2,7 +2,7 @@
 
   python tests/peers/tokenizer_fuzz_compare.py [--binary build/cpu/tests/llm_text_test] [--count 20000] [--seed 0] tokenizer.json ...
 
-A .model file is compared with PyPI sentencepiece (0.2.3); its texts are told apart as a user's, because the package knows no marks
+make_tokenizers.py makes a tokenizer of each family. A .model file is compared with PyPI sentencepiece (0.2.3); its texts are told apart as a user's, because the package knows no marks
 in texts. A .gguf file (byte-level BPE that splits digits, as SmolLM2's; needs PyPI gguf) is compared with the same vocabulary and merges
 in tokenizers. Ids and decoded texts must be equal, and so must the streamed text wherever it stands for valid UTF-8.
 Exit code 1 if any differs."""
