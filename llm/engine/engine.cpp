@@ -4,6 +4,7 @@
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <exception>
@@ -13,11 +14,14 @@
 
 #include "llm/engine/sampler.h"
 #include "llm/models/packed_batch.h"
+#include "pipeline/base/cancellation.h"
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
 
 namespace lv::llm {
 namespace {
+
+constexpr std::chrono::milliseconds kBetweenQuestions{20};
 
 /// One answer in the making. What follows `mutex` in Loop is noted for each member.
 struct Run {
@@ -88,7 +92,9 @@ class Engine::Loop {
 
   std::optional<int64_t> take(Run& run) {
     std::unique_lock lock(mutex_);
-    run.changed.wait(lock, [&] { return !run.ready.empty() || run.ended; });
+    const auto come = [&] { return !run.ready.empty() || run.ended; };
+    // The step under way may be a long one, of others too.
+    while (!run.changed.wait_for(lock, kBetweenQuestions, come)) check_cancelled();
     if (run.ready.empty()) {
       if (run.problem) std::rethrow_exception(run.problem);
       return std::nullopt;
@@ -182,9 +188,8 @@ class Engine::Loop {
   void step(std::vector<RunPtr>& chosen) {
     try {
       const std::vector<SequenceStep> steps = plan_step(chosen);
-      PackedBatch batch = pack(steps);
-      batch.abandoned = [&] { return abandoned(chosen); };
-      const at::Tensor hidden = model_->forward(batch, {*kv_, states_});  // [n, D]
+      const CancelScope scope(Cancellation().with([&] { return abandoned(chosen); }));
+      const at::Tensor hidden = model_->forward(pack(steps), {*kv_, states_});  // [n, D]
       std::vector<RunPtr> answering;
       std::vector<int64_t> last_rows;
       int64_t row = 0;

@@ -3,7 +3,6 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
-#include <functional>
 #include <vector>
 
 #include "llm/kv/state_store.h"
@@ -20,8 +19,6 @@ struct PackedBatch {
   // [S]: how long each sequence is going to be. Position embeddings that depend on it need one
   // value for all steps of a sequence.
   std::vector<int64_t> planned_lengths;
-  // Asked between layers; once it says yes, forward() throws kCancelled. May be empty.
-  std::function<bool()> abandoned;
 };
 
 /// Throws kInvalidArgument unless the fields of a batch fit together and its rows are `width` wide.

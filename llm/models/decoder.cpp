@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "pipeline/base/cancellation.h"
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
 #include "pipeline/nn/attention.h"
@@ -176,8 +177,7 @@ class Decoder : public CausalLm {
     const Layout layout{batch, batch.offsets.const_data_ptr<int32_t>(), rope_table(batch)};
     at::Tensor x = batch.embeddings.clone();
     for (size_t i = 0; i < layers_.size(); ++i) {
-      check(!batch.abandoned || !batch.abandoned(), ErrorCode::kCancelled,
-            "forward: nobody waits for it any more");
+      check_cancelled();
       const Layer& layer = layers_[i];
       x.add_(layer.attention(layer.attention_norm(x), layout, static_cast<int64_t>(i), memory.kv));
       x.add_(layer.mlp(layer.mlp_norm(x)));

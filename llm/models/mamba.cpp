@@ -5,6 +5,7 @@
 
 #include "llm/mixers/mamba_mixer.h"
 #include "llm/models/models.h"
+#include "pipeline/base/cancellation.h"
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
 #include "pipeline/nn/norm.h"
@@ -68,8 +69,7 @@ class Mamba : public CausalLm {
     const at::ScalarType dtype = batch.embeddings.scalar_type();
     at::Tensor x = batch.embeddings.to(wide_residual_ ? at::kFloat : dtype, false, /*copy=*/true);
     for (size_t i = 0; i < layers_.size(); ++i) {
-      check(!batch.abandoned || !batch.abandoned(), ErrorCode::kCancelled,
-            "forward: nobody waits for it any more");
+      check_cancelled();
       x.add_(layers_[i].mixer(layers_[i].norm(x.to(dtype)), batch, static_cast<int64_t>(i),
                               memory.states));
     }

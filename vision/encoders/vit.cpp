@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "pipeline/base/cancellation.h"
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
 
@@ -55,6 +56,7 @@ at::Tensor VitLayer::attention(const at::Tensor& x) const {
 }
 
 at::Tensor VitLayer::operator()(const at::Tensor& x) const {
+  check_cancelled();
   const at::Tensor attended = x + attention(norm1_(x));
   return attended + fc2_(activation_(fc1_(norm2_(attended))));
 }
