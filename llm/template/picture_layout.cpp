@@ -99,6 +99,7 @@ PictureLayout picture_layout(std::string_view architecture) {
   static const std::map<std::string, PictureLayout, std::less<>> all = {
       {"Idefics3ForConditionalGeneration", {"<image>", write_tiles}},
       {"LlavaForConditionalGeneration", {"<image>", write_plain}},
+      {"LlavaOnevisionForConditionalGeneration", {"<image>", write_plain}},
       {"SmolVLMForConditionalGeneration", {"<image>", write_tiles}},
   };
   const auto found = all.find(architecture);

@@ -6,6 +6,7 @@
 #include "pipeline/base/json.h"
 #include "pipeline/base/registry.h"
 #include "pipeline/weights/checkpoint.h"
+#include "vision/connectors/arranger.h"
 #include "vision/encoders/picture_features.h"
 
 namespace lv::vision {
@@ -26,9 +27,15 @@ using ConnectorPtr = std::shared_ptr<const Connector>;
 /// weights, and Dv.
 const Registry<Connector, const Json&, const WeightScope&, int64_t>& connectors();
 
-/// The connector of connector_part(), as float32 on the CPU, for an encoder of width
-/// `encoder_width`. Throws if the checkpoint holds tensors that it does not read.
-ConnectorPtr make_connector(const Checkpoint& checkpoint, int64_t encoder_width);
+/// What joins an encoder to a language model.
+struct ConnectorParts {
+  ConnectorPtr connector;
+  ArrangerPtr arranger;
+};
+
+/// Those of connector_part(), for an encoder of width `encoder_width`. Throws if the checkpoint
+/// holds tensors that they do not read.
+ConnectorParts make_connector_parts(const Checkpoint& checkpoint, int64_t encoder_width);
 
 std::unique_ptr<Connector> make_mlp_connector(const Json& config, const WeightScope& scope,
                                               int64_t encoder_width);

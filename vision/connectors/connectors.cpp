@@ -8,16 +8,32 @@ const Registry<Connector, const Json&, const WeightScope&, int64_t>& connectors(
       {
           {"Idefics3ForConditionalGeneration", make_pixel_shuffle},
           {"LlavaForConditionalGeneration", make_mlp_connector},
+          {"LlavaOnevisionForConditionalGeneration", make_mlp_connector},
           {"SmolVLMForConditionalGeneration", make_pixel_shuffle},
       }};
   return all;
 }
 
-ConnectorPtr make_connector(const Checkpoint& checkpoint, int64_t encoder_width) {
-  ConnectorPtr connector = connectors().make(checkpoint.architecture(), checkpoint.config(),
-                                             checkpoint.root(), encoder_width);
+const Registry<Arranger, const Json&, const WeightScope&>& arrangers() {
+  static const Registry<Arranger, const Json&, const WeightScope&> all{
+      "arranger",
+      {
+          {"LlavaOnevisionForConditionalGeneration", make_onevision_arranger},
+      }};
+  return all;
+}
+
+ConnectorParts make_connector_parts(const Checkpoint& checkpoint, int64_t encoder_width) {
+  const std::string architecture = checkpoint.architecture();
+  const Json& config = checkpoint.config();
+  const WeightScope scope = checkpoint.root();
+  ConnectorParts parts;
+  parts.connector = connectors().make(architecture, config, scope, encoder_width);
+  parts.arranger = arrangers().contains(architecture)
+                       ? arrangers().make(architecture, config, scope)
+                       : make_apart();
   checkpoint.finish();
-  return connector;
+  return parts;
 }
 
 }  // namespace lv::vision

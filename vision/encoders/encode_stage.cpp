@@ -12,39 +12,6 @@ namespace {
 
 constexpr int64_t kPicturesAtOnce = 8;  // through the encoder
 
-/// The cells of a grid over each picture's box: [P, 4] -> [P, rows * columns, 4], within [0, 1].
-at::Tensor cell_boxes(const at::Tensor& boxes, const PatchGrid& grid) {
-  const at::Tensor left = at::arange(grid.columns, at::kFloat) / grid.columns;
-  const at::Tensor top = at::arange(grid.rows, at::kFloat) / grid.rows;
-  const at::Tensor x0 = left.repeat({grid.rows});
-  const at::Tensor y0 = top.repeat_interleave(grid.columns);
-  const at::Tensor cells = at::stack({x0, y0, x0 + 1.0 / grid.columns, y0 + 1.0 / grid.rows},
-                                     -1);  // [cells, 4] of the box
-  const at::Tensor origin = boxes.slice(1, 0, 2).repeat({1, 2}).unsqueeze(1);  // [P, 1, 4]
-  const at::Tensor extent = (boxes.slice(1, 2, 4) - boxes.slice(1, 0, 2)).repeat({1, 2});
-  return (origin + extent.unsqueeze(1) * cells).clamp(0, 1);
-}
-
-/// What each feature shows of the frame: [P, 4] -> [M, 4].
-at::Tensor token_boxes(const at::Tensor& boxes, const PictureFeatures& pictures) {
-  const at::Tensor whole = boxes.clamp(0, 1).unsqueeze(1).expand({-1, pictures.whole, 4});
-  return at::cat({whole, cell_boxes(boxes, pictures.grid)}, 1).reshape({-1, 4});
-}
-
-/// The tile that each picture of a processed frame shows: [P, 2]. The tiles come first, then the
-/// whole.
-at::Tensor tiles_of(const ProcessedPicture& picture) {
-  const at::Tensor places = at::zeros({picture.pixels.size(0), 2}, at::kInt);
-  const int64_t rows = picture.tiles.rows, columns = picture.tiles.columns;
-  check(rows * columns <= places.size(0), ErrorCode::kInternal,
-        "picture.tiles: expected as many as pictures, got more");
-  for (int64_t i = 0; i < rows * columns; ++i) {
-    places[i][0] = i / columns + 1;
-    places[i][1] = i % columns + 1;
-  }
-  return places;
-}
-
 class EncodeStage : public Stage<FrameBatch, VisualTokens> {
  public:
   EncodeStage(EncodeParts parts, EncodeOptions options)
@@ -53,6 +20,7 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
           "encode: expected an image processor and an encoder");
     check(options_.max_frames >= 1, ErrorCode::kInvalidArgument,
           "encode.max_frames: expected at least 1, got " + std::to_string(options_.max_frames));
+    if (!parts_.arranger) parts_.arranger = make_apart();
     if (parts_.class_names.empty()) return;
     const Linear* head = parts_.encoder->class_head();
     const int64_t classes = head == nullptr ? 0 : shape_of(head->weight())[0];
@@ -66,33 +34,45 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
   }
 
   /// Tokens of frames [T, H, W, 3] shown at [T].
-  VisualTokens encode(const at::Tensor& frames, const at::Tensor& pts_seconds,
-                      MediaKind kind) const {
-    const bool film = kind == MediaKind::kVideo && parts_.film_processor;
-    const ImageProcessor& processor = film ? *parts_.film_processor : *parts_.processor;
-    std::vector<at::Tensor> pixels, boxes, places;
-    std::vector<int64_t> tiles;  // pictures of each frame
+  VisualTokens encode(const at::Tensor& frames, const at::Tensor& pts_seconds, bool film) const {
+    const ImageProcessor& processor =
+        film && parts_.film_processor ? *parts_.film_processor : *parts_.processor;
+    std::vector<at::Tensor> pixels;
+    std::vector<CutPicture> cuts;
     for (const at::Tensor& frame : frames.unbind()) {
       ProcessedPicture picture = processor.process(frame);
-      tiles.push_back(picture.pixels.size(0));
-      places.push_back(tiles_of(picture));
       pixels.push_back(std::move(picture.pixels));
-      boxes.push_back(std::move(picture.boxes));
+      cuts.push_back({frame.size(0), frame.size(1), picture.tiles, std::move(picture.boxes)});
     }
     const PictureFeatures seen = encoded(at::cat(pixels));
-    const PictureFeatures read = parts_.connector ? parts_.connector->connect(seen) : seen;
-    const int64_t pictures = read.features.size(0), cells = read.features.size(1);
-    const at::Tensor of_picture = pts_seconds.repeat_interleave(at::tensor(tiles));
-    VisualTokens tokens;
-    tokens.features = read.features.flatten(0, 1);  // [M, D]
-    tokens.offsets = at::arange(pictures + 1, at::kInt) * cells;
-    tokens.grids.assign(pictures, read.grid);
-    tokens.origin = {of_picture.repeat_interleave(cells), at::zeros({pictures * cells}, at::kInt),
-                     token_boxes(at::cat(boxes), read),
-                     at::full({pictures * cells}, kObserved, at::kByte),
-                     at::cat(places).repeat_interleave(cells, 0)};
-    add_labels(seen.features, tiles, tokens);
-    return tokens;
+    PictureFeatures read = parts_.connector ? parts_.connector->connect(seen) : seen;
+    const at::Tensor features = read.features;
+    std::vector<VisualTokens> all;
+    int64_t first = 0;  // picture of the frame
+    for (size_t t = 0; t < cuts.size(); ++t) {
+      const int64_t pictures = cuts[t].boxes.size(0);
+      read.features = features.narrow(0, first, pictures);
+      first += pictures;
+      all.push_back(tokens_of(
+          film ? parts_.arranger->frame(read, cuts[t]) : parts_.arranger->still(read, cuts[t]),
+          pts_seconds[static_cast<int64_t>(t)].item<double>()));
+      // The last picture shows the whole of the frame.
+      add_labels(seen.features[first - 1], all.back());
+    }
+    return joined(all);
+  }
+
+  /// What follows a film, as a picture of its own at the last frame's time; nothing for most.
+  std::optional<VisualTokens> after_film(double pts_seconds) const {
+    const at::Tensor rows = parts_.arranger->after_film();
+    if (!rows.defined() || rows.size(0) == 0) return std::nullopt;
+    const int64_t count = rows.size(0);
+    return tokens_of({rows,
+                      at::tensor({0.f, 0.f, 1.f, 1.f}).expand({count, 4}),
+                      at::zeros({count, 2}, at::kInt),
+                      {{1, static_cast<int32_t>(count)}},
+                      {count}},
+                     pts_seconds);
   }
 
  private:
@@ -105,22 +85,31 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
       while (!batch_ || done_ == batch_->pixels.size(0)) {
         batch_ = input_->next();
         done_ = 0;
-        if (!batch_) return std::nullopt;
+        if (!batch_) return end_of_film();
         check_shape(batch_->pixels, "frames.pixels", {-1, -1, -1, 3});
         check_shape(batch_->pts_seconds, "frames.pts_seconds", {batch_->pixels.size(0)});
       }
+      const bool film = batch_->media.kind == MediaKind::kVideo;
       const int64_t count = std::min(stage_.options_.max_frames, batch_->pixels.size(0) - done_);
       const int64_t from = done_;
       done_ += count;
+      if (film) last_frame_ = batch_->pts_seconds[done_ - 1].item<double>();
       return stage_.encode(batch_->pixels.narrow(0, from, count),
-                           batch_->pts_seconds.narrow(0, from, count), batch_->media.kind);
+                           batch_->pts_seconds.narrow(0, from, count), film);
     }
 
    private:
+    std::optional<VisualTokens> end_of_film() {
+      if (!last_frame_) return std::nullopt;
+      const double pts_seconds = *std::exchange(last_frame_, std::nullopt);
+      return stage_.after_film(pts_seconds);
+    }
+
     const EncodeStage& stage_;
     SourcePtr<FrameBatch> input_;
     std::optional<FrameBatch> batch_;
-    int64_t done_ = 0;  // frames of the batch that were handed out
+    int64_t done_ = 0;                  // frames of the batch that were handed out
+    std::optional<double> last_frame_;  // time of a film's last
   };
 
   /// A few pictures at a time: what a layer holds for one of them is many times its features.
@@ -135,23 +124,34 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
     return all;
   }
 
-  /// Names each frame by the mean of its last picture, which shows the whole of it.
-  void add_labels(const at::Tensor& features, const std::vector<int64_t>& tiles,
-                  VisualTokens& tokens) const {
+  static VisualTokens tokens_of(ArrangedPicture picture, double pts_seconds) {
+    const int64_t count = picture.features.size(0);
+    VisualTokens tokens;
+    tokens.features = std::move(picture.features);
+    std::vector<int32_t> offsets{0};
+    for (const int64_t each : picture.counts) {
+      offsets.push_back(offsets.back() + static_cast<int32_t>(each));
+    }
+    tokens.offsets = at::tensor(offsets, at::kInt);
+    tokens.grids = std::move(picture.grids);
+    tokens.origin = {at::full({count}, pts_seconds, at::kDouble), at::zeros({count}, at::kInt),
+                     std::move(picture.boxes), at::full({count}, kObserved, at::kByte),
+                     std::move(picture.tile)};
+    return tokens;
+  }
+
+  /// Names a frame, in its last picture, by the mean of `features` [n, Dv].
+  void add_labels(const at::Tensor& features, VisualTokens& tokens) const {
     if (parts_.class_names.empty()) return;
+    const auto picture = static_cast<int32_t>(tokens.grids.size()) - 1;
     const int64_t wanted =
         std::min<int64_t>(options_.labels, static_cast<int64_t>(parts_.class_names.size()));
-    int64_t picture = -1;
-    for (const int64_t count : tiles) {
-      picture += count;
-      const at::Tensor logits = (*parts_.encoder->class_head())(features[picture].mean(0));
-      const auto [probability, index] = at::softmax(logits.to(at::kFloat), -1).topk(wanted);
-      for (int64_t i = 0; i < wanted; ++i) {
-        const double share = probability[i].item<double>();
-        if (share < options_.min_probability) break;
-        tokens.labels.push_back(
-            {static_cast<int32_t>(picture), parts_.class_names[index[i].item<int64_t>()], share});
-      }
+    const at::Tensor logits = (*parts_.encoder->class_head())(features.mean(0));
+    const auto [probability, index] = at::softmax(logits.to(at::kFloat), -1).topk(wanted);
+    for (int64_t i = 0; i < wanted; ++i) {
+      const double share = probability[i].item<double>();
+      if (share < options_.min_probability) break;
+      tokens.labels.push_back({picture, parts_.class_names[index[i].item<int64_t>()], share});
     }
   }
 

@@ -18,6 +18,7 @@ struct EncodeParts {
   ImageProcessorPtr film_processor;  // for the frames of a film; null: `processor` for those, too
   ImageEncoderPtr encoder;
   ConnectorPtr connector;                // null hands the encoder's own features on
+  ArrangerPtr arranger;                  // null leaves every tile by itself
   std::vector<std::string> class_names;  // of the encoder's class head; empty: no labels
 };
 

@@ -33,7 +33,9 @@ EncodeParts load_eyes(const Checkpoint& checkpoint) {
   parts.processor = make_image_processor(config);
   parts.film_processor = make_film_processor(config);
   parts.encoder = make_image_encoder(encoder);
-  parts.connector = make_connector(connector_part(checkpoint), parts.encoder->width());
+  ConnectorParts joint = make_connector_parts(connector_part(checkpoint), parts.encoder->width());
+  parts.connector = std::move(joint.connector);
+  parts.arranger = std::move(joint.arranger);
   return parts;
 }
 

@@ -10,6 +10,8 @@ const Registry<ImageProcessor, const Json&>& image_processors() {
           {"CLIPImageProcessorFast", make_clip_processor},
           {"EfficientNetLiteImageProcessor", make_efficientnet_lite_processor},
           {"Idefics3ImageProcessor", make_smolvlm_processor},
+          {"LlavaOnevisionImageProcessor", make_anyres_processor},
+          {"LlavaOnevisionImageProcessorFast", make_anyres_processor},
           {"SiglipImageProcessor", make_siglip_processor},
           {"SiglipImageProcessorFast", make_siglip_processor},
           {"SmolVLMImageProcessor", make_smolvlm_processor},

@@ -40,6 +40,7 @@ ImageProcessorPtr make_image_processor(const Json& config);
 /// is that.
 ImageProcessorPtr make_film_processor(Json config);
 
+std::unique_ptr<ImageProcessor> make_anyres_processor(const Json& config);
 std::unique_ptr<ImageProcessor> make_clip_processor(const Json& config);
 std::unique_ptr<ImageProcessor> make_efficientnet_lite_processor(const Json& config);
 std::unique_ptr<ImageProcessor> make_siglip_processor(const Json& config);

@@ -29,6 +29,13 @@ LLAVA_TEMPLATE = """{% for message in messages %}{{ message['role'].upper() }}: 
 {%- endfor %}
 {%- if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}"""
 
+ONEVISION_TEMPLATE = """{% for message in messages %}<|im_start|>{{ message['role'] }}{{ ' ' }}
+{%- for part in message['content'] %}
+{%- if part['type'] == 'image' %}{{ '<image>' }}{% else %}{{ '\\n' + part['text'] }}{% endif %}
+{%- endfor %}<|im_end|>
+{%- endfor %}
+{%- if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"""
+
 
 def randomise(model, seed):
     g = torch.Generator().manual_seed(seed)
@@ -49,7 +56,7 @@ def picture(height, width):
 
 def tokenizer(kind, specials, first):
     """`specials` beside those at the beginning, which real vocabularies of this kind start with."""
-    corpus = [Path(__file__).read_text()]
+    corpus = [Path("LICENSE").read_text()]
     if kind == "smollm":
         t = Tokenizer(models.BPE())
         t.decoder = decoders.ByteLevel()
@@ -166,10 +173,48 @@ def llava():
     write("tiny_llava", model, processor, image, inputs, features)
 
 
+def onevision():
+    """Pictures of several shapes, so that tiles are padded on either side, and shrunk where there are many."""
+    t = tokenizer("smollm", ["<image>", "<video>"], ["<|endoftext|>", "<|im_start|>", "<|im_end|>"])
+    fast = tf.PreTrainedTokenizerFast(tokenizer_object=t, eos_token="<|im_end|>", pad_token="<|endoftext|>")
+    sides = [32, 64, 96]
+    sizes = [[a, b] for a in sides for b in sides]
+    config = tf.LlavaOnevisionConfig(
+        vision_config=tf.SiglipVisionConfig(hidden_size=24, intermediate_size=32, num_hidden_layers=2,
+                                            num_attention_heads=2, image_size=32, patch_size=8, vision_use_head=False),
+        text_config=tf.Qwen2Config(**dict(text_config(t.get_vocab_size()), model_type="qwen2")),
+        image_token_index=t.token_to_id("<image>"), video_token_index=t.token_to_id("<video>"),
+        image_grid_pinpoints=sizes, vision_aspect_ratio="anyres_max_4", attn_implementation="eager")
+    model = randomise(tf.LlavaOnevisionForConditionalGeneration(config), 3)
+    images = tf.LlavaOnevisionImageProcessorPil(size=dict(height=32, width=32), image_grid_pinpoints=sizes,
+                                                image_mean=[0.5] * 3, image_std=[0.5] * 3)
+    processor = tf.LlavaOnevisionProcessor(
+        images, fast, tf.LlavaOnevisionVideoProcessor(size=dict(height=32, width=32)), num_image_tokens=16,
+        vision_feature_select_strategy="full", chat_template=ONEVISION_TEMPLATE, vision_aspect_ratio="anyres_max_4")
+    kept = {}
+    for i, (height, width) in enumerate([(45, 70), (20, 96), (90, 30), (95, 96), (30, 31)]):
+        kept[f"picture_{i}"] = image = picture(height, width)
+        inputs = processor(text=prompt_of(processor), images=[image], return_tensors="pt")
+        with torch.inference_mode():
+            features = model.model.get_image_features(inputs["pixel_values"], inputs["image_sizes"],
+                                                      vision_aspect_ratio="anyres_max_4").pooler_output[0]
+        kept[f"features_{i}"] = features
+        if i == 0:
+            write("tiny_onevision", model, processor, image, inputs, features)
+    film = np.stack([picture(32, 32), picture(32, 32)[::-1]])
+    pixels = torch.from_numpy(film.astype(np.float32) / 127.5 - 1).permute(0, 3, 1, 2).unsqueeze(0)
+    with torch.inference_mode():
+        pooled = model.model.get_video_features(pixels).pooler_output[0]
+    kept["film"] = film
+    kept["film_features"] = torch.cat([pooled, model.model.image_newline.detach().unsqueeze(0)])
+    save_file({k: torch.as_tensor(v).contiguous() for k, v in kept.items()}, str(HERE / "onevision_pictures.safetensors"))
+
+
 def main():
     torch.manual_seed(0)
     smolvlm()
     llava()
+    onevision()
 
 
 if __name__ == "__main__":

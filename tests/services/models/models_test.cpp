@@ -47,7 +47,8 @@ VisualTokens look(const Stages& stages, const std::string& model) {
 }  // namespace
 
 TEST_CASE("a workplace of a model that sees answers about a picture as the reference does") {
-  const std::string model = GENERATE(std::string("tiny_smolvlm"), std::string("tiny_llava"));
+  const std::string model = GENERATE(std::string("tiny_smolvlm"), std::string("tiny_llava"),
+                                     std::string("tiny_onevision"));
   INFO(model);
   const Stages stages =
       opened(data("tests/data/whole/" + model), {"encode", "compress", "generate"});

@@ -10,10 +10,12 @@ namespace {
 
 /// A pixel shuffle of squares of two whose projection changes nothing.
 ConnectorPtr shuffle(int64_t width) {
-  return make_connector(
-      checkpoint_of(R"({"architectures": ["SmolVLMForConditionalGeneration"], "scale_factor": 2})",
-                    {{"modality_projection.proj.weight", at::eye(4 * width)}}),
-      width);
+  return make_connector_parts(
+             checkpoint_of(
+                 R"({"architectures": ["SmolVLMForConditionalGeneration"], "scale_factor": 2})",
+                 {{"modality_projection.proj.weight", at::eye(4 * width)}}),
+             width)
+      .connector;
 }
 
 TEST_CASE("the pixel shuffle puts squares of places side by side") {
@@ -43,12 +45,13 @@ TEST_CASE("the projector's layers see each place by itself, a class token too") 
   const at::Tensor first = lcg_tensor(1, {5, 3}), second = lcg_tensor(2, {5, 5}),
                    bias = lcg_tensor(3, {5});
   const ConnectorPtr connector =
-      make_connector(checkpoint_of(R"({"architectures": ["LlavaForConditionalGeneration"]})",
-                                   {{"linear_1.weight", first},
-                                    {"linear_1.bias", bias},
-                                    {"linear_2.weight", second},
-                                    {"linear_2.bias", -bias}}),
-                     3);
+      make_connector_parts(checkpoint_of(R"({"architectures": ["LlavaForConditionalGeneration"]})",
+                                         {{"linear_1.weight", first},
+                                          {"linear_1.bias", bias},
+                                          {"linear_2.weight", second},
+                                          {"linear_2.bias", -bias}}),
+                           3)
+          .connector;
   const at::Tensor features = lcg_tensor(4, {2, 7, 3});
   const PictureFeatures out = connector->connect({features, {2, 3}, 1});
   CHECK(out.grid.columns == 3);
@@ -62,15 +65,15 @@ TEST_CASE("connectors refuse weights that do not fit or are left over") {
   const char* const config = R"({"architectures": ["LlavaForConditionalGeneration"]})";
   const NamedTensors good = {{"linear_1.weight", at::ones({5, 3})},
                              {"linear_2.weight", at::ones({5, 5})}};
-  CHECK_NOTHROW(make_connector(checkpoint_of(config, good), 3));
-  CHECK_THROWS_WITH(make_connector(checkpoint_of(config, good), 4),
+  CHECK_NOTHROW(make_connector_parts(checkpoint_of(config, good), 3));
+  CHECK_THROWS_WITH(make_connector_parts(checkpoint_of(config, good), 4),
                     Catch::Contains("linear_1.weight"));
   NamedTensors more = good;
   more.emplace("image_newline", at::ones({5}));
-  CHECK_THROWS_WITH(make_connector(checkpoint_of(config, more), 3),
+  CHECK_THROWS_WITH(make_connector_parts(checkpoint_of(config, more), 3),
                     Catch::Contains("image_newline"));
   CHECK_THROWS_WITH(
-      make_connector(checkpoint_of(R"({"architectures": ["LlamaForCausalLM"]})", good), 3),
+      make_connector_parts(checkpoint_of(R"({"architectures": ["LlamaForCausalLM"]})", good), 3),
       Catch::Contains("LlavaForConditionalGeneration"));
 }
 

@@ -35,7 +35,8 @@ class MeanColours : public ImageEncoder {
 };
 
 EncodeParts parts() {
-  return {std::make_shared<LeftHalf>(), nullptr, std::make_shared<MeanColours>(), nullptr, {}};
+  return {
+      std::make_shared<LeftHalf>(), nullptr, std::make_shared<MeanColours>(), nullptr, nullptr, {}};
 }
 
 FrameBatch frames(int64_t count) {

@@ -18,17 +18,23 @@ at::Tensor golden(const std::string& model, const std::string& name) {
       open_safetensors(data("tests/data/whole/" + model + ".safetensors"))->get(name));
 }
 
+VisualTokens encoded(const Stage<FrameBatch, VisualTokens>& stage, const at::Tensor& frames,
+                     MediaKind kind) {
+  FrameBatch batch;
+  batch.pixels = frames;
+  batch.pts_seconds = at::arange(frames.size(0), at::kDouble);
+  batch.media.kind = kind;
+  return joined(collect(*stage.start(source_of_one(std::move(batch)))));
+}
+
 VisualTokens seen(const std::string& model, MediaKind kind) {
   const auto stage = make_encode(load_eyes(open_checkpoint(data("tests/data/whole/" + model))));
-  FrameBatch batch;
-  batch.pixels = golden(model, "picture").unsqueeze(0);
-  batch.pts_seconds = at::zeros({1}, at::kDouble);
-  batch.media.kind = kind;
-  return collect(*stage->start(source_of_one(std::move(batch)))).at(0);
+  return encoded(*stage, golden(model, "picture").unsqueeze(0), kind);
 }
 
 TEST_CASE("the eyes of whole models see what the reference sees") {
-  const std::string model = GENERATE(std::string("tiny_smolvlm"), std::string("tiny_llava"));
+  const std::string model = GENERATE(std::string("tiny_smolvlm"), std::string("tiny_llava"),
+                                     std::string("tiny_onevision"));
   INFO(model);
   const VisualTokens tokens = seen(model, MediaKind::kPicture);
   CHECK_NOTHROW(validate(tokens));
@@ -52,6 +58,36 @@ TEST_CASE("Idefics3's encoder spreads its positions over smaller pictures") {
   CHECK(got.grid.rows == 2);
   CHECK(got.grid.columns == 3);
   CHECK_THAT(got.features, CloseTo(golden("small_picture", "features"), 1e-4, 1e-5));
+}
+
+TEST_CASE("LLaVA-OneVision's eyes put tiles together, with a token after each row") {
+  const auto stage =
+      make_encode(load_eyes(open_checkpoint(data("tests/data/whole/tiny_onevision"))));
+  for (const char* const i : {"0", "1", "2", "3", "4"}) {
+    INFO(i);
+    const std::string number = i;
+    const VisualTokens tokens =
+        encoded(*stage, golden("onevision_pictures", "picture_" + number).unsqueeze(0),
+                MediaKind::kPicture);
+    CHECK_NOTHROW(validate(tokens));
+    // The reference puts the whole picture first, too.
+    CHECK_THAT(tokens.features,
+               CloseTo(golden("onevision_pictures", "features_" + number), 1e-4, 1e-5));
+    REQUIRE(tokens.grids.size() == 2);
+    CHECK(tokens.grids[0].rows * tokens.grids[0].columns +
+              tokens.grids[1].rows * tokens.grids[1].columns ==
+          tokens.features.size(0));
+    CHECK(
+        (tokens.origin.box.slice(1, 0, 2) <= tokens.origin.box.slice(1, 2, 4)).all().item<bool>());
+    CHECK(at::equal(tokens.origin.box[-1],
+                    at::tensor({1.f, tokens.origin.box[-1][1].item<float>(), 1.f, 1.f})));
+  }
+  const VisualTokens film =
+      encoded(*stage, golden("onevision_pictures", "film"), MediaKind::kVideo);
+  CHECK_THAT(film.features, CloseTo(golden("onevision_pictures", "film_features"), 1e-4, 1e-5));
+  CHECK(film.grids.size() == 3);
+  CHECK(at::equal(film.origin.pts_seconds.slice(0, 3),
+                  at::tensor({0., 1., 1., 1., 1., 1.}, at::kDouble)));
 }
 
 TEST_CASE("a model that sees nothing has no eyes, nor one without a processor") {
