@@ -32,16 +32,18 @@ class Tome : public Compressor {
     std::vector<at::Tensor> rows;
     for (const auto& [first, last] : budget_.groups(tokens)) {
       const at::Tensor part = tokens.features.slice(0, first, last);
-      const MergeState merged = merged_to(part, budget_.of(last - first));
+      const MergeState merged = merged_to(part.unsqueeze(0), budget_.of(last - first));
+      const int64_t left = merged.sizes.size(1);
       // A row lies where its own token lay.
-      const at::Tensor reading_order = merged.positions.argsort();
-      rows.push_back(merged.sizes.size(0) == last - first
-                         ? part
-                         : merged.features.index_select(0, reading_order).to(part.scalar_type()));
+      const at::Tensor reading_order = merged.positions[0].argsort();
+      rows.push_back(
+          left == last - first
+              ? part
+              : merged.features[0].index_select(0, reading_order).to(part.scalar_type()));
       const at::Tensor place = reading_order.argsort();
       grouping.row_of.slice(0, first, last)
-          .copy_(place.index_select(0, merged.row_of) + grouping.count);
-      grouping.count += merged.sizes.size(0);
+          .copy_(place.index_select(0, merged.row_of[0]) + grouping.count);
+      grouping.count += left;
     }
     const at::Tensor features = rows.empty() ? tokens.features : at::cat(rows);
     CompressedTokens out = grouped(tokens, grouping, features);
@@ -53,11 +55,12 @@ class Tome : public Compressor {
   }
 
  private:
+  /// features: [1, M, D]
   MergeState merged_to(const at::Tensor& features, int64_t budget) const {
-    MergeState state = unmerged(features);
-    const int64_t surplus = features.size(0) - budget;
+    MergeState state = unmerged(features.to(at::kFloat));
+    const int64_t surplus = features.size(1) - budget;
     const int64_t pairs = (surplus + steps_ - 1) / steps_;
-    for (int64_t count = features.size(0); count > budget; count = state.sizes.size(0)) {
+    for (int64_t count = features.size(1); count > budget; count = state.sizes.size(1)) {
       state = merge(state, match_bipartite(state.features, std::min(pairs, count - budget), false));
     }
     return state;

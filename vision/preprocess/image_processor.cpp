@@ -12,6 +12,8 @@ const Registry<ImageProcessor, const Json&>& image_processors() {
           {"Idefics3ImageProcessor", make_smolvlm_processor},
           {"LlavaOnevisionImageProcessor", make_anyres_processor},
           {"LlavaOnevisionImageProcessorFast", make_anyres_processor},
+          {"Qwen2VLImageProcessor", make_qwen2_vl_processor},
+          {"Qwen2VLImageProcessorFast", make_qwen2_vl_processor},
           {"SiglipImageProcessor", make_siglip_processor},
           {"SiglipImageProcessorFast", make_siglip_processor},
           {"SmolVLMImageProcessor", make_smolvlm_processor},

@@ -109,23 +109,23 @@ MergeState step(const MergeState& state, int64_t r, bool class_token) {
 TEST_CASE("one merging step of six tokens by hand") {
   const at::Tensor x =
       at::tensor({1.f, 0.f, 0.f, 1.f, 1.f, .1f, 0.f, 1.1f, .9f, .2f, 1.f, 1.f}).view({6, 2});
-  const MergeState next = step(unmerged(x), 2, true);
+  const MergeState next = step(unmerged(x.unsqueeze(0)), 2, true);
   CHECK_THAT(
-      next.features,
+      next.features[0],
       CloseTo(at::tensor({1.f, 0.f, 0.f, 1.f, 0.f, 1.1f, .9666667f, .4333333f}).view({4, 2})));
-  CHECK(at::equal(next.sizes, at::tensor({1.f, 1.f, 1.f, 3.f})));
-  CHECK(at::equal(next.positions, at::tensor({0, 1, 3, 5}, at::kLong)));
-  CHECK(at::equal(next.row_of, at::tensor({0, 1, 3, 2, 3, 3}, at::kLong)));
+  CHECK(at::equal(next.sizes[0], at::tensor({1.f, 1.f, 1.f, 3.f})));
+  CHECK(at::equal(next.positions[0], at::tensor({0, 1, 3, 5}, at::kLong)));
+  CHECK(at::equal(next.row_of[0], at::tensor({0, 1, 3, 2, 3, 3}, at::kLong)));
 }
 
 TEST_CASE("two merging steps of generated tokens have their golden values") {
-  const MergeState first = step(unmerged(lcg_tensor(1, {8, 4})), 2, true);
-  CHECK(at::equal(first.sizes, at::tensor({1.f, 1.f, 1.f, 1.f, 2.f, 2.f})));
-  CHECK_THAT(first.features[5],
+  const MergeState first = step(unmerged(lcg_tensor(1, {1, 8, 4})), 2, true);
+  CHECK(at::equal(first.sizes[0], at::tensor({1.f, 1.f, 1.f, 1.f, 2.f, 2.f})));
+  CHECK_THAT(first.features[0][5],
              CloseTo(at::tensor({-0.607237f, 0.458151f, 0.513588f, -0.443414f}), 0, 2e-6));
   const MergeState second = step(first, 2, true);
-  CHECK(at::equal(second.sizes, at::tensor({1.f, 1.f, 1.f, 5.f})));
-  CHECK_THAT(second.features[3],
+  CHECK(at::equal(second.sizes[0], at::tensor({1.f, 1.f, 1.f, 5.f})));
+  CHECK_THAT(second.features[0][3],
              CloseTo(at::tensor({-0.729703f, 0.028580f, 0.043739f, -0.258387f}), 0, 2e-6));
 }
 
@@ -135,31 +135,32 @@ TEST_CASE("a merging step equals the plain form of the method") {
   const bool class_token = GENERATE(false, true);
   const at::Tensor x = lcg_tensor(static_cast<uint32_t>(count), {count, 5});
   NaiveTome plain(x);
-  MergeState state = unmerged(x);
+  MergeState state = unmerged(x.unsqueeze(0));
   for (int i = 0; i < 3; ++i) {
     plain.step(r, class_token);
     state = step(state, r, class_token);
-    CHECK_THAT(state.features, CloseTo(means_of(plain.rows()), 1e-4, 1e-5));
-    CHECK(at::equal(state.sizes, sizes_of(plain.rows())));
+    CHECK_THAT(state.features[0], CloseTo(means_of(plain.rows()), 1e-4, 1e-5));
+    CHECK(at::equal(state.sizes[0], sizes_of(plain.rows())));
   }
 }
 
 TEST_CASE("a merging step leaves the sum of sizes and the weighted mean alone") {
   const at::Tensor x = lcg_tensor(3, {61, 7});
-  MergeState state = unmerged(x);
+  MergeState state = unmerged(x.unsqueeze(0));
   for (int i = 0; i < 5; ++i) {
     state = step(state, 9, false);
-    CHECK(state.sizes.sum().item<float>() == 61);
-    CHECK_THAT((state.features * state.sizes.unsqueeze(1)).sum(0) / 61, CloseTo(x.mean(0), 1e-4));
+    CHECK(state.sizes[0].sum().item<float>() == 61);
+    CHECK_THAT((state.features[0] * state.sizes[0].unsqueeze(1)).sum(0) / 61,
+               CloseTo(x.mean(0), 1e-4));
   }
 }
 
 TEST_CASE("a merging step breaks ties by the lower index, and survives zeros") {
-  const MergeState same = step(unmerged(at::ones({6, 3})), 2, false);
-  CHECK(at::equal(same.positions, at::tensor({4, 1, 3, 5}, at::kLong)));
-  CHECK(at::equal(same.sizes, at::tensor({1.f, 3.f, 1.f, 1.f})));
-  const MergeState zeros = step(unmerged(at::zeros({5, 3})), 2, false);
-  CHECK(at::equal(zeros.features, at::zeros({3, 3})));
+  const MergeState same = step(unmerged(at::ones({1, 6, 3})), 2, false);
+  CHECK(at::equal(same.positions[0], at::tensor({4, 1, 3, 5}, at::kLong)));
+  CHECK(at::equal(same.sizes[0], at::tensor({1.f, 3.f, 1.f, 1.f})));
+  const MergeState zeros = step(unmerged(at::zeros({1, 5, 3})), 2, false);
+  CHECK(at::equal(zeros.features[0], at::zeros({3, 3})));
 }
 
 TEST_CASE("the share of tokens that AuroraCap keeps gives its token counts") {
@@ -168,9 +169,27 @@ TEST_CASE("the share of tokens that AuroraCap keeps gives its token counts") {
                                            {0.4, 326}, {0.3, 264}, {0.2, 171}, {0.1, 109}};
   for (const auto& [keep, tokens] : expected) {
     const auto r = static_cast<int64_t>(729 * (1 - keep) / 32);
-    MergeState state = unmerged(lcg_tensor(5, {730, 4}));
+    MergeState state = unmerged(lcg_tensor(5, {1, 730, 4}));
     for (int layer = 0; layer < 31; ++layer) state = step(state, r, true);
-    CHECK(state.sizes.size(0) - 1 == tokens);
+    CHECK(state.sizes[0].size(0) - 1 == tokens);
+  }
+}
+
+TEST_CASE("groups merge side by side as each would alone") {
+  const bool class_token = GENERATE(false, true);
+  const at::Tensor x = lcg_tensor(9, {3, 17, 5});
+  MergeState together = unmerged(x);
+  std::vector<MergeState> alone;
+  for (int64_t b = 0; b < 3; ++b) alone.push_back(unmerged(x.slice(0, b, b + 1)));
+  for (int i = 0; i < 2; ++i) {
+    together = step(together, 4, class_token);
+    for (int64_t b = 0; b < 3; ++b) {
+      alone[b] = step(alone[b], 4, class_token);
+      CHECK_THAT(together.features[b], CloseTo(alone[b].features[0], 1e-6, 1e-6));
+      CHECK(at::equal(together.sizes[b], alone[b].sizes[0]));
+      CHECK(at::equal(together.positions[b], alone[b].positions[0]));
+      CHECK(at::equal(together.row_of[b], alone[b].row_of[0]));
+    }
   }
 }
 
