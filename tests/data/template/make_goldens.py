@@ -1,10 +1,14 @@
 """Writes goldens.json: what PyPI jinja2 (3.1.6), set up as transformers does, renders from templates in the style of well-known
 families, and from expressions one by one. A case's source is a name in `sources` or the template itself. Needs PyPI jinja2.
 
+Beside it goes families.json: the templates of families/, which are written here after the formats that the models were trained on,
+over conversations with tools, pictures and many turns. Messages with more than role and content come as the variable `chat`.
+
   python tests/data/template/make_goldens.py tests/data/template/goldens.json"""
 import datetime
 import json
 import sys
+from pathlib import Path
 
 import jinja2
 from jinja2.ext import Extension, loopcontrols
@@ -374,3 +378,53 @@ for source in ["{{ " + e + " }}" for e in EXPRESSIONS] + SNIPPETS:
 with open(sys.argv[1], "w") as out:
     out.write(json.dumps(dict(sources=SOURCES, chats=ALL_CHATS, tools=TOOLS, cases=cases), ensure_ascii=True, separators=(",", ":")) + "\n")
 print(len(cases), "cases,", sum("error" in c for c in cases), "errors")
+
+CALL = {"type": "function", "id": "abc123XYZ", "function": {"name": "weather", "arguments": {"city": "Zürich \"<|im_end|>\"", "days": 2, "near": {"km": [1.5, None, True]}}}}
+OTHER_CALL = {"type": "function", "id": "abc123XY0", "function": {"name": "now", "arguments": {}}}
+RESULT = {"role": "tool", "tool_call_id": "abc123XYZ", "content": "{\"degrees\": 21}"}
+DONE = {"role": "assistant", "content": " It is 21 degrees.\n"}
+NEXT = {"role": "user", "content": "Thanks!\n\n And tomorrow?  "}
+SHORT = {"role": "system", "content": "Answer in one word. /no_think"}
+TEXT_CHATS = CHATS[:5] + [[SHORT, USER], [SYSTEM], [], [USER, DONE] * 3 + [NEXT], [SHORT, USER, ASSISTANT, NEXT, ASSISTANT], [{"role": "user", "content": ""}],
+                          [{"role": "system", "content": "Only this. /system_override"}, USER], [{"role": "critic", "content": "x"}]]
+TOOL_CHATS = [[USER, {"role": "assistant", "content": "", "tool_calls": [CALL]}, RESULT, DONE, NEXT],
+              [SYSTEM, USER, {"role": "assistant", "content": None, "tool_calls": [CALL, OTHER_CALL]}, RESULT, RESULT],
+              [USER, {"role": "assistant", "content": "Let me see.", "reasoning_content": "\nI should look.\n", "tool_calls": [CALL]}, RESULT, ASSISTANT],
+              [USER, {"role": "assistant", "content": "x", "tool_calls": [{"name": "weather", "arguments": {"city": "Bern"}, "id": "1"}]}],
+              [USER, dict(DONE, reasoning_content="One\n\nTwo"), NEXT, dict(DONE, reasoning_content="Three")],
+              [USER, {"role": "assistant", "content": "", "tool_calls": [{"id": "123456789", "function": {"name": "web_search", "arguments": {"query": "a"}}}]},
+               {"role": "ipython", "content": {"output": [1, "é"]}}]]
+MANY = [{"role": "user", "content": [IMAGE, IMAGE, TEXT, IMAGE, {"type": "text", "text": " and <image> typed\n"}]}, {"role": "assistant", "content": [TEXT]},
+        {"role": "user", "content": [{"type": "text", "text": "  "}]}, {"role": "assistant", "content": [{"type": "text", "text": "ok "}]}, {"role": "user", "content": [IMAGE]}]
+SEEING_CHATS = PICTURE_CHATS + [MANY, [{"role": "system", "content": [TEXT]}] + MANY, [{"role": "user", "content": [TEXT]}]]
+TEXTS = range(len(TEXT_CHATS))
+TALKS = range(len(TEXT_CHATS) + len(TOOL_CHATS))
+SIGHTS = range(len(TALKS), len(TALKS) + len(SEEING_CHATS))
+ALL = TEXT_CHATS + TOOL_CHATS + SEEING_CHATS
+FOLDER = Path(__file__).resolve().parent / "families"
+# Which conversations each is asked about, and with which variables.
+FAMILIES = {
+    "llama2": (TEXTS, [{}]), "vicuna": (TEXTS, [{}]), "qwen2": (TEXTS, [{}]), "smollm2": (TEXTS, [{}]), "qwen25": (TALKS, [{}]), "mistral": (TALKS, [{}]),
+    "llama31": (TALKS, [{}, {"tools_in_user_message": False, "builtin_tools": ["code_interpreter", "web_search"], "date_string": "1 Jan 2026"}]),
+    "qwen3": (TALKS, [{}, {"enable_thinking": False}, {"enable_thinking": True}]),
+    "smollm3": (TALKS, [{}, {"enable_thinking": False, "xml_tools": ["<a>"], "python_tools": ["def f(): pass", {"n": [1, None, "it's"]}]}]),
+    "idefics3": (SIGHTS, [{}]), "llava15": (SIGHTS, [{}]), "llava_onevision": (SIGHTS, [{}]), "qwen25_vl": (SIGHTS, [{}, {"add_vision_id": True}]),
+}
+
+
+def family_case(name, chat, tools, add, variables):
+    messages, source = ALL[chat], (FOLDER / f"{name}.jinja").read_text()
+    whole = any(set(message) != {"role", "content"} or message["content"] is None or isinstance(message["content"], dict) for message in messages)
+    if whole:
+        source, variables = "{%- set messages = chat -%}" + source, dict(variables, chat=messages)
+    got = render(source, messages=[] if whole else messages, tools=TOOLS if tools else None, add_generation_prompt=add, documents=None, bos_token="<s>", eos_token="</s>",
+                 **variables)
+    variables = {key: value for key, value in variables.items() if key != "chat"}
+    return dict(source=name, chat=chat, whole=whole, tools=tools, add=add, variables=variables, **got)
+
+
+family_cases = [family_case(name, chat, tools, add, variables) for name, (chats, choices) in FAMILIES.items() for variables in choices for chat in chats
+                for tools, add in ((False, True), (False, False), (True, True)) if (chats == TALKS or not tools) and (add or variables == choices[0])]
+with open(Path(sys.argv[1]).with_name("families.json"), "w") as out:
+    out.write(json.dumps(dict(chats=ALL, tools=TOOLS, cases=family_cases), ensure_ascii=True, separators=(",", ":")) + "\n")
+print(len(family_cases), "cases of families,", sum("error" in c for c in family_cases), "errors")

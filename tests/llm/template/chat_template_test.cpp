@@ -4,6 +4,7 @@
 
 #include "pipeline/base/error.h"
 #include "pipeline/weights/gguf.h"
+#include "tests/llm/template/conversations.h"
 #include "tests/support/close_to.h"
 
 using namespace lv;
@@ -11,32 +12,6 @@ using namespace lv::llm;
 using Catch::Matchers::Contains;
 
 namespace {
-
-constexpr int64_t kNow = 1795392000;  // 2026-11-23
-
-Message message_from(const Json& json) {
-  Message message{json.at("role").as_string(), {}};
-  const Json& content = json.at("content");
-  if (content.is_string()) {
-    message.parts.emplace_back(content.as_string());
-    return message;
-  }
-  for (const Json& part : content.as_array()) {
-    if (part.at("type").as_string() == "text") {
-      message.parts.emplace_back(part.at("text").as_string());
-    } else {
-      message.parts.emplace_back(CompressedTokens{});
-    }
-  }
-  return message;
-}
-
-std::string joined(const std::vector<TemplatePiece>& pieces) {
-  std::string text;
-  for (const TemplatePiece& piece : pieces)
-    text += piece.visual < 0 ? piece.text : "[" + std::to_string(piece.visual) + "]";
-  return text;
-}
 
 std::string user_text(const std::vector<TemplatePiece>& pieces) {
   std::string text;
