@@ -63,7 +63,8 @@ Outputs siglip_vision(const Fixture& fixture) {
 Outputs seeing(const Fixture& fixture) {
   const Checkpoint checkpoint = open_checkpoint(fixture.model_folder, fixture.placement);
   const auto encoder = vision::make_image_encoder(vision_part(checkpoint));
-  const auto connector = vision::make_connector(connector_part(checkpoint), encoder->width());
+  const auto connector =
+      vision::make_connector_parts(connector_part(checkpoint), encoder->width()).connector;
   const at::Tensor pixels = fixture.input("pixel_values");
   const at::Tensor pictures = pixels.dim() == 5 ? pixels.flatten(0, 1) : pixels;
   const at::Tensor features = connector->connect(encoder->encode(pictures)).features;
