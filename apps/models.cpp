@@ -3,9 +3,12 @@
 #include <cstdio>
 #include <iostream>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "apps/commands.h"
 #include "pipeline/base/json.h"
+#include "services/models/check_model.h"
 
 namespace lv::apps {
 namespace {
@@ -41,14 +44,107 @@ void run(bool json) {
   }
 }
 
+Json names_json(const std::vector<std::string>& names) {
+  Json all = Json::Array();
+  for (const std::string& name : names) all.push_back(name);
+  return all;
+}
+
+Json report_json(const services::ModelReport& report) {
+  Json out;
+  out.set("path", report.path);
+  out.set("loads", report.loads());
+  out.set("architecture", report.architecture);
+  out.set("family", report.family);
+  out.set("parameters", report.parameters);
+  out.set("disk_bytes", report.disk_bytes);
+  out.set("context_tokens", report.context_tokens);
+  Json parts = Json::Array();
+  for (const services::PartReport& part : report.parts) {
+    Json one;
+    one.set("part", part.part);
+    one.set("architecture", part.architecture);
+    one.set("parameters", part.parameters);
+    one.set("problem", part.problem);
+    one.set("missing", names_json(part.misfit.missing));
+    one.set("other_shapes", names_json(part.misfit.other_shapes));
+    one.set("unknown", names_json(part.misfit.unknown));
+    parts.push_back(one);
+  }
+  out.set("parts", parts);
+  Json memory = Json::Array();
+  for (const services::MemoryNeed& need : report.memory) {
+    Json one;
+    one.set("dtype", need.dtype);
+    one.set("weight_bytes", need.weight_bytes);
+    one.set("context_token_bytes", need.context_token_bytes);
+    memory.push_back(one);
+  }
+  out.set("memory", memory);
+  out.set("notes", names_json(report.notes));
+  return out;
+}
+
+void print_names(const char* what, const std::vector<std::string>& names) {
+  for (const std::string& name : names) std::printf("    %s: %s\n", what, name.c_str());
+}
+
+void print(const services::ModelReport& report) {
+  std::printf("%s: %s\n", report.path.c_str(), report.loads() ? "loads" : "does not load");
+  if (report.parameters > 0) {
+    std::printf("  %s (%s), %.1f million parameters, %.1f MB on disk\n",
+                report.architecture.c_str(), report.family.c_str(),
+                static_cast<double>(report.parameters) / 1e6,
+                static_cast<double>(report.disk_bytes) / 1e6);
+  }
+  for (const services::PartReport& part : report.parts) {
+    std::printf("  %-16s %s%s%s\n", part.part.c_str(), part.problem.empty() ? "ok" : "NO",
+                part.architecture.empty() ? "" : "  ", part.architecture.c_str());
+    const bool listed = !part.misfit.empty();
+    if (!part.problem.empty() && !listed) std::printf("    %s\n", part.problem.c_str());
+    print_names("missing", part.misfit.missing);
+    print_names("other shape", part.misfit.other_shapes);
+    print_names("not known", part.misfit.unknown);
+  }
+  for (const services::MemoryNeed& need : report.memory) {
+    std::printf("  --dtype %-9s %9.1f MB of weights, %.1f MB for %lld tokens of context\n",
+                need.dtype.c_str(), static_cast<double>(need.weight_bytes) / 1e6,
+                static_cast<double>(need.context_token_bytes * report.context_tokens) / 1e6,
+                static_cast<long long>(report.context_tokens));
+  }
+  for (const std::string& note : report.notes) std::printf("  %s\n", note.c_str());
+}
+
+void check_models(const std::vector<std::string>& paths, bool json) {
+  bool all = true;
+  for (const std::string& path : paths) {
+    const services::ModelReport report = services::check_model(path);
+    all = report.loads() && all;
+    if (json) {
+      std::cout << report_json(report).dump() << "\n";
+    } else {
+      print(report);
+    }
+  }
+  if (!all) throw CLI::RuntimeError(1);
+}
+
 }  // namespace
 
 void add_models(CLI::App& program) {
   auto json = std::make_shared<bool>(false);
+  auto paths = std::make_shared<std::vector<std::string>>();
   CLI::App* command =
       program.add_subcommand("models", "List the models known here and where they are");
-  command->add_flag("--json", *json, "print one JSON array");
-  command->callback([json] { run(*json); });
+  command->add_flag("--json", *json, "print one JSON array, or one object a line");
+  CLI::App* check = command->add_subcommand(
+      "check", "Say whether folders or .gguf files would load, from their headers alone");
+  check->add_option("PATH", *paths, "folders or .gguf files")->required();
+  check->add_flag("--json", *json, "print one JSON object a line");
+  check->callback([paths, json] { check_models(*paths, *json); });
+  command->callback([command, check, json] {
+    if (!command->got_subcommand(check)) run(*json);
+  });
 }
 
 }  // namespace lv::apps

@@ -119,11 +119,16 @@ class RenamedStore : public TensorStore {
 }  // namespace
 
 struct Checkpoint::State {
+  State(std::string given_name, TensorStorePtr given, bool is_outline = false)
+      : name(std::move(given_name)), tensors(std::move(given)), outline(is_outline) {}
+
   std::string name;
   TensorStorePtr tensors;
-  bool outline = false;
+  bool outline;
   std::set<std::string, std::less<>> read;
   std::vector<std::string> missing, other_shapes;  // of an outline
+  std::vector<std::string> ignored;                // by finish()
+  bool finished = false;
 
   /// The tensor, or a stand-in of `dtype` in an outline.
   StoredTensor get(const std::string& tensor, at::IntArrayRef expected, at::ScalarType dtype) {
@@ -152,7 +157,7 @@ Checkpoint::Checkpoint(std::string name, Json config, TensorStorePtr tensors, Js
     : name_(std::move(name)),
       config_(std::move(config)),
       metadata_(std::move(metadata)),
-      state_(std::make_shared<State>(State{name_, std::move(tensors)})) {}
+      state_(std::make_shared<State>(name_, std::move(tensors))) {}
 
 std::string Checkpoint::architecture() const {
   const Json* all = config_.find("architectures");
@@ -177,7 +182,7 @@ Checkpoint Checkpoint::placed(const Placement& placement) const {
 Checkpoint Checkpoint::outline() const {
   Checkpoint copy = *this;
   copy.computing_.device = at::kCPU;
-  copy.state_ = std::make_shared<State>(State{name_, state_->tensors, true});
+  copy.state_ = std::make_shared<State>(name_, state_->tensors, true);
   return copy;
 }
 
@@ -201,14 +206,18 @@ void Checkpoint::check_covered(const std::vector<Renaming>& renamings) const {
 }
 
 void Checkpoint::finish(std::initializer_list<std::string_view> ignored) const {
-  check_fits(name_, misfit(ignored));
+  state_->ignored.assign(ignored.begin(), ignored.end());
+  state_->finished = true;
+  check_fits(name_, misfit());
 }
 
-Misfit Checkpoint::misfit(std::initializer_list<std::string_view> ignored) const {
-  Misfit misfit{state_->missing, state_->other_shapes, state_->tensors->names()};
+Misfit Checkpoint::misfit() const {
+  Misfit misfit{state_->missing, state_->other_shapes, {}};
+  if (!state_->finished) return misfit;
+  misfit.unknown = state_->tensors->names();
   std::erase_if(misfit.unknown, [&](const std::string& tensor) {
-    const auto ends = [&](std::string_view end) { return tensor.ends_with(end); };
-    return state_->read.contains(tensor) || std::ranges::any_of(ignored, ends);
+    const auto ends = [&](const std::string& end) { return tensor.ends_with(end); };
+    return state_->read.contains(tensor) || std::ranges::any_of(state_->ignored, ends);
   });
   return misfit;
 }

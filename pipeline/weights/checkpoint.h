@@ -76,7 +76,9 @@ class Checkpoint {
   /// Throws kInvalidArgument that lists the tensors nobody asked for, and those that an outline
   /// noted. Names that end in one of `ignored` do not count.
   void finish(std::initializer_list<std::string_view> ignored = {}) const;
-  Misfit misfit(std::initializer_list<std::string_view> ignored = {}) const;
+  /// What an outline noted so far and, once finish() was called, what nobody had asked for. All of
+  /// it, where the errors' texts are cut.
+  Misfit misfit() const;
 
  private:
   friend class WeightScope;
