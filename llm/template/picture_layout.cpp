@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <cstdio>
 #include <limits>
 #include <map>
 #include <utility>
@@ -64,20 +66,24 @@ std::vector<Run> runs_of(const CompressedTokens& tokens) {
   return runs;
 }
 
-}  // namespace
-
-std::vector<PicturePiece> write_plain(const CompressedTokens& tokens) {
-  return {{"", 0, tokens.embeddings.size(0)}};
+std::string minutes_text(double seconds) {
+  const auto whole = static_cast<int64_t>(std::clamp(seconds, 0.0, 5999.0));
+  char text[16];
+  std::snprintf(text, sizeof text, "%02d:%02d", static_cast<int>(whole / 60),
+                static_cast<int>(whole % 60));
+  return text;
 }
 
-std::vector<PicturePiece> write_tiles(const CompressedTokens& tokens) {
+/// The runs with their borders; with the time before each picture if they are a film's frames.
+std::vector<PicturePiece> written(const std::vector<Run>& runs, bool film) {
   std::vector<PicturePiece> pieces;
   std::string text;
   int32_t row = 0;  // of the tile before, in the same picture
-  for (const Run& run : runs_of(tokens)) {
+  for (const Run& run : runs) {
     const Tile& tile = run.place.tile;
     if (run.begins_picture) {
       if (!pieces.empty()) text += kBorder;
+      if (film) text += "\nFrame from " + minutes_text(run.place.pts_seconds) + ":";
       row = 0;
     }
     if (row != 0 && tile.row != row) text += "\n";
@@ -86,13 +92,31 @@ std::vector<PicturePiece> write_tiles(const CompressedTokens& tokens) {
     text += tile.whole()
                 ? "<global-img>"
                 : "<row_" + std::to_string(tile.row) + "_col_" + std::to_string(tile.column) + ">";
-    pieces.push_back({std::move(text)});
-    text.clear();
+    pieces.push_back({std::exchange(text, {})});
     pieces.push_back({"", run.first, run.last});
     row = tile.row;
   }
-  if (!pieces.empty()) pieces.push_back({kBorder});
+  if (!pieces.empty()) pieces.push_back({film ? std::string(kBorder) + "\n\n" : kBorder});
   return pieces;
+}
+
+}  // namespace
+
+std::vector<PicturePiece> write_plain(const CompressedTokens& tokens) {
+  return {{"", 0, tokens.embeddings.size(0)}};
+}
+
+std::vector<PicturePiece> write_tiles(const CompressedTokens& tokens) {
+  return written(runs_of(tokens), false);
+}
+
+std::vector<PicturePiece> write_tiles_or_frames(const CompressedTokens& tokens) {
+  const std::vector<Run> runs = runs_of(tokens);
+  const bool film = std::ranges::any_of(runs, [&](const Run& run) {
+    return run.place.source == runs.front().place.source &&
+           run.place.pts_seconds != runs.front().place.pts_seconds;
+  });
+  return written(runs, film);
 }
 
 PictureLayout picture_layout(std::string_view architecture) {
@@ -100,7 +124,7 @@ PictureLayout picture_layout(std::string_view architecture) {
       {"Idefics3ForConditionalGeneration", {"<image>", write_tiles}},
       {"LlavaForConditionalGeneration", {"<image>", write_plain}},
       {"LlavaOnevisionForConditionalGeneration", {"<image>", write_plain}},
-      {"SmolVLMForConditionalGeneration", {"<image>", write_tiles}},
+      {"SmolVLMForConditionalGeneration", {"<image>", write_tiles_or_frames}},
   };
   const auto found = all.find(architecture);
   return found == all.end() ? PictureLayout{} : found->second;

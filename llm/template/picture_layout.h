@@ -40,4 +40,8 @@ std::vector<PicturePiece> write_plain(const CompressedTokens& tokens);
 /// SmolVLMProcessor write it.
 std::vector<PicturePiece> write_tiles(const CompressedTokens& tokens);
 
+/// The same; pictures of one source at several times are the frames of a film, each behind its
+/// minute and second.
+std::vector<PicturePiece> write_tiles_or_frames(const CompressedTokens& tokens);
+
 }  // namespace lv::llm

@@ -32,10 +32,10 @@ CompressedTokens tokens_of(const std::vector<Token>& all) {
 }
 
 /// The pieces as one text: "F" for the border, "*" for a visual token, in short.
-std::string written(const std::vector<Token>& all) {
+std::string written(const std::vector<Token>& all, decltype(write_tiles)* write = write_tiles) {
   std::string text;
   int64_t next = 0;
-  for (const PicturePiece& piece : write_tiles(tokens_of(all))) {
+  for (const PicturePiece& piece : write(tokens_of(all))) {
     text += piece.text;
     if (!piece.text.empty()) continue;
     CHECK(piece.first == next);
@@ -82,8 +82,17 @@ TEST_CASE("tokens of several tiles or pictures stay among those they stand betwe
   CHECK(written({{0.5, 0, 0, spread}, {1.5, 0, 0, spread}}) == "F<global-img>**F");
 }
 
+TEST_CASE("frames of a film are written behind their times") {
+  CHECK(written({{0.9, 0, 0}, {61, 0, 0}}, write_tiles_or_frames) ==
+        "\nFrame from 00:00:F<global-img>*F\nFrame from 01:01:F<global-img>*F\n\n");
+  CHECK(written({{3, 0, 0}, {3, 0, 0, kObserved, 1}}, write_tiles_or_frames) ==
+        "F<global-img>*FF<global-img>*F");
+  CHECK(written({}, write_tiles_or_frames) == "");
+}
+
 TEST_CASE("layouts are found by architecture") {
-  CHECK(picture_layout("SmolVLMForConditionalGeneration").write == write_tiles);
+  CHECK(picture_layout("SmolVLMForConditionalGeneration").write == write_tiles_or_frames);
+  CHECK(picture_layout("Idefics3ForConditionalGeneration").write == write_tiles);
   CHECK(picture_layout("LlavaForConditionalGeneration").mark == "<image>");
   CHECK_FALSE(picture_layout("LlamaForCausalLM").known());
   const auto pieces = write_plain(tokens_of({{0, 1, 1}, {0, 0, 0}}));
