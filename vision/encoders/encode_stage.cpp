@@ -127,7 +127,7 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
   static VisualTokens tokens_of(ArrangedPicture picture, double pts_seconds) {
     const int64_t count = picture.features.size(0);
     VisualTokens tokens;
-    tokens.features = std::move(picture.features);
+    tokens.features = picture.features.cpu();  // where its origin is
     std::vector<int32_t> offsets{0};
     for (const int64_t each : picture.counts) {
       offsets.push_back(offsets.back() + static_cast<int32_t>(each));

@@ -38,9 +38,9 @@ class Idefics3Vision : public ImageEncoder {
         (position_indices(rows, side).unsqueeze(1) * side + position_indices(columns, side))
             .flatten()
             .to(positions_.device());
-    at::Tensor x = patches.flatten(2).transpose(1, 2) + positions_.index_select(0, places);
-    for (const VitLayer& layer : layers_) x = layer(x);
-    return {after_(x), {static_cast<int32_t>(rows), static_cast<int32_t>(columns)}};
+    const at::Tensor x = patches.flatten(2).transpose(1, 2) + positions_.index_select(0, places);
+    return {after_(stream_after({shape_.layers}, layers_, x)),
+            {static_cast<int32_t>(rows), static_cast<int32_t>(columns)}};
   }
 
   int64_t width() const override { return shape_.width; }

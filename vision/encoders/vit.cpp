@@ -108,11 +108,17 @@ std::vector<int64_t> layers_read(const Json& config, const VitShape& shape) {
 
 at::Tensor stream_after(const std::vector<int64_t>& read, const std::vector<VitLayer>& layers,
                         at::Tensor x) {
-  std::vector<at::Tensor> states{x};
+  std::vector<at::Tensor> chosen(read.size());
   const int64_t last = *std::max_element(read.begin(), read.end());
-  for (int64_t i = 0; i < last; ++i) states.push_back(x = layers.at(i)(x));
-  std::vector<at::Tensor> chosen;
-  for (const int64_t layer : read) chosen.push_back(states.at(layer));
+  for (int64_t i = 0; i <= last; ++i) {
+    if (i > 0) {
+      check_cancelled();
+      x = layers.at(i - 1)(x);
+    }
+    for (size_t k = 0; k < read.size(); ++k) {
+      if (read[k] == i) chosen[k] = x;
+    }
+  }
   return chosen.size() == 1 ? chosen.front() : at::cat(chosen, -1);
 }
 
