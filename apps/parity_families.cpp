@@ -111,6 +111,7 @@ const std::map<std::string, Family>& families() {
       {"qwen2", causal_lm},
       {"qwen3", causal_lm},
       {"siglip_vision_model", siglip_vision},
+      {"smollm3", causal_lm},
       {"smolvlm", seeing},
       {"whisper", whisper},
       {"whisper_features", whisper_features},

@@ -20,7 +20,7 @@ std::unique_ptr<CausalLm> load_reference_model(const std::string& path,
   if (own == nullptr || !own->is_object()) own = config.find("rope_scaling");
   if (config.find("num_attention_heads") != nullptr) {  // without heads nothing is rotated
     plan.rope = own != nullptr && own->is_object() ? *own : Json(Json::Object{});
-    plan.rope->set("rounded_to", config.get("dtype", "float32"));
+    plan.rope->set("rounded_to", config.get("dtype", config.get("torch_dtype", "float32").c_str()));
   }
   return make_model(checkpoint, plan);
 }

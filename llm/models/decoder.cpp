@@ -53,6 +53,13 @@ Sizes read_sizes(const WeightScope& root, const Json& config) {
   return sizes;
 }
 
+/// How one layer differs from Llama's.
+struct LayerTraits {
+  bool qk_norm = false;
+  bool rotates = true;
+  int64_t window = 0;  // keys seen, 0 for all
+};
+
 /// The rows of each sequence, and where their tokens stand.
 struct Layout {
   const PackedBatch& batch;
@@ -62,14 +69,14 @@ struct Layout {
 
 class Attention {
  public:
-  Attention(const WeightScope& scope, const Sizes& sizes, bool qk_norm, int64_t window)
+  Attention(const WeightScope& scope, const Sizes& sizes, const LayerTraits& traits)
       : shape_(sizes.shape),
         q_(scope / "q_proj", shape_.width, shape_.heads * shape_.head_size),
         k_(scope / "k_proj", shape_.width, shape_.kv_heads * shape_.head_size),
         v_(scope / "v_proj", shape_.width, shape_.kv_heads * shape_.head_size),
         o_(scope / "o_proj", shape_.heads * shape_.head_size, shape_.width),
-        window_(window) {
-    if (!qk_norm) return;
+        traits_(traits) {
+    if (!traits.qk_norm) return;
     q_norm_.emplace(scope / "q_norm", shape_.head_size, sizes.eps);
     k_norm_.emplace(scope / "k_norm", shape_.head_size, sizes.eps);
   }
@@ -82,8 +89,10 @@ class Attention {
     const at::Tensor v = v_(x).view({n, shape_.kv_heads, shape_.head_size});
     if (q_norm_) q = (*q_norm_)(q);
     if (k_norm_) k = (*k_norm_)(k);
-    rotate_(q, layout.rope);
-    rotate_(k, layout.rope);
+    if (traits_.rotates) {
+      rotate_(q, layout.rope);
+      rotate_(k, layout.rope);
+    }
     return o_(attend_each(q, k, v, layout, layer, kv).view({n, -1}));
   }
 
@@ -99,7 +108,7 @@ class Attention {
       kv.append(sequences[s], layer, k.slice(0, begin, end), v.slice(0, begin, end),
                 layout.batch.positions.slice(0, begin, end));
       const KvView seen = kv.view(sequences[s], layer);
-      const CausalMask mask{seen.keys.size(0) - (end - begin), window_};
+      const CausalMask mask{seen.keys.size(0) - (end - begin), traits_.window};
       const Partial part = attend(q.slice(0, begin, end), seen.keys, seen.values, mask, scale);
       if (sequences.size() == 1) return part.out;
       out.slice(0, begin, end).copy_(part.out);
@@ -110,7 +119,7 @@ class Attention {
   ModelShape shape_;
   Linear q_, k_, v_, o_;
   std::optional<RmsNorm> q_norm_, k_norm_;
-  int64_t window_;
+  LayerTraits traits_;
 };
 
 class GatedMlp {
@@ -130,9 +139,9 @@ class GatedMlp {
 };
 
 struct Layer {
-  Layer(const WeightScope& scope, const Sizes& sizes, bool qk_norm, int64_t window)
+  Layer(const WeightScope& scope, const Sizes& sizes, const LayerTraits& traits)
       : attention_norm(scope / "input_layernorm", sizes.shape.width, sizes.eps),
-        attention(scope / "self_attn", sizes, qk_norm, window),
+        attention(scope / "self_attn", sizes, traits),
         mlp_norm(scope / "post_attention_layernorm", sizes.shape.width, sizes.eps),
         mlp(scope / "mlp", sizes) {}
 
@@ -142,11 +151,13 @@ struct Layer {
   GatedMlp mlp;
 };
 
-int64_t window_for(const LayerPlan& plan, const DecoderTraits& traits, int64_t layer,
-                   int64_t layers) {
+LayerTraits layer_traits(const LayerPlan& plan, const DecoderTraits& traits, int64_t layer,
+                         int64_t layers) {
   const LayerChoice choice = choice_for(plan, layer, layers);
-  if (choice.span != Span::kCheckpoint) return choice.window;
-  return traits.windows.empty() ? 0 : traits.windows[static_cast<size_t>(layer)];
+  const auto at = static_cast<size_t>(layer);
+  const int64_t own = traits.windows.empty() ? 0 : traits.windows[at];
+  return {traits.qk_norm, traits.rotated.empty() || traits.rotated[at],
+          choice.span != Span::kCheckpoint ? choice.window : own};
 }
 
 Rope read_rope(const WeightScope& root, const Json& config, int64_t head_size) {
@@ -199,8 +210,7 @@ class Decoder : public CausalLm {
         head_(read_head(root, config, embedding_, sizes_.shape)) {
     const WeightScope layers = root / "model" / "layers";
     for (int64_t i = 0; i < sizes_.shape.layers; ++i) {
-      layers_.emplace_back(layers / i, sizes_, traits.qk_norm,
-                           window_for(plan, traits, i, sizes_.shape.layers));
+      layers_.emplace_back(layers / i, sizes_, layer_traits(plan, traits, i, sizes_.shape.layers));
     }
   }
 

@@ -14,6 +14,7 @@ const Registry<CausalLm, const Checkpoint&, const LayerPlan&>& models() {
           {"MistralForCausalLM", make_mistral},
           {"Qwen2ForCausalLM", make_qwen2},
           {"Qwen3ForCausalLM", make_qwen3},
+          {"SmolLM3ForCausalLM", make_smollm3},
       }};
   return all;
 }

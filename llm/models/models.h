@@ -22,5 +22,6 @@ std::unique_ptr<CausalLm> make_mamba(const Checkpoint& checkpoint, const LayerPl
 std::unique_ptr<CausalLm> make_mistral(const Checkpoint& checkpoint, const LayerPlan& plan);
 std::unique_ptr<CausalLm> make_qwen2(const Checkpoint& checkpoint, const LayerPlan& plan);
 std::unique_ptr<CausalLm> make_qwen3(const Checkpoint& checkpoint, const LayerPlan& plan);
+std::unique_ptr<CausalLm> make_smollm3(const Checkpoint& checkpoint, const LayerPlan& plan);
 
 }  // namespace lv::llm

@@ -227,10 +227,21 @@ RopeSettings rope_settings(const Json& config, int64_t head_size) {
   return settings;
 }
 
+namespace {
+
+/// The longest text that a policy has one set of frequencies for.
+double kept_positions(const RopeSettings& settings) {
+  if (settings.kind == "longrope") return positive(settings, "original_max_position_embeddings");
+  return static_cast<double>(settings.max_positions);
+}
+
+}  // namespace
+
 RopeFrequencies rope_frequencies(const RopeSettings& settings, int64_t length) {
   RopeFrequencies result = policy_of(settings.kind).frequencies(settings, length);
   const std::string type = settings.keys.get("rounded_to", "float32");
-  const bool anew = depends_on_length(settings) && length > settings.max_positions;
+  const bool anew =
+      depends_on_length(settings) && static_cast<double>(length) > kept_positions(settings);
   if (type == "float32" || anew) return result;
   check(type == "bfloat16" || type == "float16", ErrorCode::kInvalidArgument,
         "rope: rounded_to: expected float32, float16 or bfloat16, got " + type);

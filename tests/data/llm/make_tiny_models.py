@@ -26,6 +26,9 @@ MODELS = {
     "tiny_qwen3": tf.Qwen3ForCausalLM(tf.Qwen3Config(
         **SIZES, head_dim=16, rope_scaling=dict(rope_type="yarn", rope_theta=1e4, factor=4.0,
                                                 original_max_position_embeddings=16))),
+    "tiny_smollm3": tf.SmolLM3ForCausalLM(tf.SmolLM3Config(
+        **SIZES, no_rope_layer_interval=2, use_sliding_window=True, sliding_window=5,
+        pad_token_id=0, bos_token_id=1, eos_token_id=2)),
     "tiny_mamba": tf.MambaForCausalLM(tf.MambaConfig(
         hidden_size=24, state_size=4, num_hidden_layers=2, vocab_size=67, conv_kernel=4,
         use_bias=True)),

@@ -18,8 +18,8 @@
 namespace lv::llm {
 namespace {
 
-const std::vector<std::string> kTinyModels{"tiny_llama", "tiny_mamba", "tiny_mistral", "tiny_qwen2",
-                                           "tiny_qwen3"};
+const std::vector<std::string> kTinyModels{"tiny_llama", "tiny_mamba", "tiny_mistral",
+                                           "tiny_qwen2", "tiny_qwen3", "tiny_smollm3"};
 
 std::string folder_of(const std::string& name) { return data("tests/data/llm/" + name); }
 
@@ -165,6 +165,10 @@ TEST_CASE("models refuse checkpoints that do not fit") {
   refuses("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 1", "layers.1");
   refuses("\"hidden_size\": 32", "\"hidden_size\": 36", "expected");
   refuses("\"vocab_size\": 67", "\"vocab_size\": 66", "embed_tokens");
+  refuses("LlamaForCausalLM\"\n  ],", "SmolLM3ForCausalLM\"], \"no_rope_layers\": [1],",
+          "no_rope_layers: expected 2 entries, got 1");
+  refuses("LlamaForCausalLM\"\n  ],", "SmolLM3ForCausalLM\"], \"no_rope_layer_interval\": 0,",
+          "no_rope_layer_interval: expected at least 1");
   refuses("\"vocab_size\": 67", "\"vocab_size\": -1", "vocab_size");
   refuses("\"num_key_value_heads\": 2", "\"num_key_value_heads\": 3", "divisor of 4");
   refuses("\"silu\"", "\"relu\"", "expected silu");

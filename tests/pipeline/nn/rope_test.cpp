@@ -107,6 +107,14 @@ TEST_CASE("rope frequencies can be those of an implementation that rounds them")
   CHECK(frequency(rope_frequencies(settings, 64), 1) == 0.10009765625);
   CHECK_THAT(rope_frequencies(settings, 65).inverse[0], CloseTo(exact[0]));
   CHECK(frequency(rope_frequencies(settings, 65), 1) != 0.10009765625);
+  settings.kind = "longrope";  // has two sets, and keeps the one for short texts
+  settings.keys = parse_json(R"({"short_factor": [1, 1, 1, 1], "long_factor": [1, 1, 1, 1],
+                                 "original_max_position_embeddings": 32,
+                                 "rounded_to": "bfloat16"})",
+                             "keys");
+  CHECK(frequency(rope_frequencies(settings, 32), 1) == 0.10009765625);
+  CHECK_THAT(rope_frequencies(settings, 33).inverse[0], CloseTo(exact[0]));
+  CHECK(frequency(rope_frequencies(settings, 33), 1) != 0.10009765625);
   settings.keys.set("rounded_to", "int8");
   CHECK_THROWS_WITH(rope_frequencies(settings, 1), Catch::Contains("rounded_to"));
 }
