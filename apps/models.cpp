@@ -9,6 +9,7 @@
 #include "apps/commands.h"
 #include "pipeline/base/json.h"
 #include "services/models/check_model.h"
+#include "services/models/families.h"
 
 namespace lv::apps {
 namespace {
@@ -24,6 +25,18 @@ Json card_json(const services::ModelCard& card) {
   out.set("missing", missing);
   out.set("license", card.license);
   return out;
+}
+
+/// How to come by a checkpoint of each family, and what it takes.
+void print_families() {
+  std::printf("\nFamilies that load from a folder, each with one to begin with:\n");
+  for (const services::ModelFamily& family : services::model_families()) {
+    std::printf(
+        "  %-40s %s\n    %.1f GB  hf download %s --local-dir DIR; longview caption FILE --model "
+        "DIR\n",
+        std::string(family.architecture).c_str(), std::string(family.what).c_str(),
+        family.example_gb, std::string(family.example).c_str());
+  }
 }
 
 void run(bool json) {
@@ -42,6 +55,7 @@ void run(bool json) {
       std::printf("%-26s missing: %s (./longview fetches it)\n", "", path.c_str());
     }
   }
+  print_families();
 }
 
 Json names_json(const std::vector<std::string>& names) {

@@ -1,10 +1,14 @@
 #include "services/models/check_model.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <string>
 
+#include "llm/models/models.h"
+#include "services/models/families.h"
 #include "tests/support/close_to.h"
+#include "vision/connectors/connector.h"
 
 namespace lv::services {
 namespace {
@@ -79,6 +83,20 @@ TEST_CASE("check_model looks at every part of a model that sees") {
     }
     CHECK(report.loads());
     CHECK(report.parts.size() == 6);
+  }
+}
+
+TEST_CASE("every architecture of the tables has a family to begin with") {
+  const auto listed = [](const std::string& architecture) {
+    return std::ranges::count(model_families(), architecture, &ModelFamily::architecture) == 1;
+  };
+  for (const std::string& name : llm::models().names()) {
+    CAPTURE(name);
+    CHECK(listed(name));
+  }
+  for (const std::string& name : vision::connectors().names()) {
+    CAPTURE(name);
+    CHECK(listed(name));
   }
 }
 
