@@ -55,7 +55,7 @@ struct Family {
   std::string_view defaults;  // JSON
 };
 
-constexpr std::array<Family, 11> kFamilies = {{
+constexpr std::array<Family, 12> kFamilies = {{
     {"llama", "LlamaForCausalLM",
      R"({"hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32,
          "num_attention_heads": 32, "vocab_size": 32000, "max_position_embeddings": 2048,
@@ -82,6 +82,10 @@ constexpr std::array<Family, 11> kFamilies = {{
     {"siglip_vision_model", "SiglipVisionModel",
      R"({"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12,
          "num_attention_heads": 12, "image_size": 224, "patch_size": 16,
+         "hidden_act": "gelu_pytorch_tanh", "layer_norm_eps": 1e-6})"},
+    {"siglip2_vision_model", "Siglip2VisionModel",
+     R"({"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12,
+         "num_attention_heads": 12, "num_patches": 256, "patch_size": 16,
          "hidden_act": "gelu_pytorch_tanh", "layer_norm_eps": 1e-6})"},
     {"idefics3", "Idefics3VisionTransformer",
      R"({"hidden_size": 1152, "intermediate_size": 3072, "num_hidden_layers": 12,

@@ -42,6 +42,7 @@ std::unique_ptr<ImageEncoder> make_clip_vision(const Json& config, const WeightS
 std::unique_ptr<ImageEncoder> make_efficientnet_lite(const Json& config, const WeightScope& scope);
 std::unique_ptr<ImageEncoder> make_idefics3_vision(const Json& config, const WeightScope& scope);
 std::unique_ptr<ImageEncoder> make_qwen2_5_vl_vision(const Json& config, const WeightScope& scope);
+std::unique_ptr<ImageEncoder> make_siglip2_vision(const Json& config, const WeightScope& scope);
 std::unique_ptr<ImageEncoder> make_siglip_vision(const Json& config, const WeightScope& scope);
 
 }  // namespace lv::vision

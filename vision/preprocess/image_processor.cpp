@@ -14,6 +14,8 @@ const Registry<ImageProcessor, const Json&>& image_processors() {
           {"LlavaOnevisionImageProcessorFast", make_anyres_processor},
           {"Qwen2VLImageProcessor", make_qwen2_vl_processor},
           {"Qwen2VLImageProcessorFast", make_qwen2_vl_processor},
+          {"Siglip2ImageProcessor", make_siglip2_processor},
+          {"Siglip2ImageProcessorFast", make_siglip2_processor},
           {"SiglipImageProcessor", make_siglip_processor},
           {"SiglipImageProcessorFast", make_siglip_processor},
           {"SmolVLMImageProcessor", make_smolvlm_processor},

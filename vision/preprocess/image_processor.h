@@ -44,6 +44,7 @@ std::unique_ptr<ImageProcessor> make_anyres_processor(const Json& config);
 std::unique_ptr<ImageProcessor> make_clip_processor(const Json& config);
 std::unique_ptr<ImageProcessor> make_efficientnet_lite_processor(const Json& config);
 std::unique_ptr<ImageProcessor> make_qwen2_vl_processor(const Json& config);
+std::unique_ptr<ImageProcessor> make_siglip2_processor(const Json& config);
 std::unique_ptr<ImageProcessor> make_siglip_processor(const Json& config);
 std::unique_ptr<ImageProcessor> make_smolvlm_processor(const Json& config);
 
