@@ -10,7 +10,7 @@
 namespace lv::vision {
 namespace {
 
-constexpr int64_t kPicturesAtOnce = 8;  // through the encoder
+constexpr int64_t kPicturesAtOnce = 4;  // through the encoder
 
 class EncodeStage : public Stage<FrameBatch, VisualTokens> {
  public:
