@@ -7,11 +7,13 @@
 #include "audio/features/log_mel.h"
 #include "llm/engine/parity.h"
 #include "pipeline/base/json.h"
+#include "pipeline/stage/sources.h"
 #include "pipeline/weights/checkpoint.h"
 #include "pipeline/weights/model_parts.h"
 #include "vision/connectors/connector.h"
 #include "vision/encoders/clip_vision.h"
 #include "vision/encoders/image_encoder.h"
+#include "vision/encoders/load_eyes.h"
 #include "vision/preprocess/image_processor.h"
 
 namespace lv::apps {
@@ -58,9 +60,27 @@ Outputs siglip_vision(const Fixture& fixture) {
   return {{"last_hidden_state", encoder->encode(fixture.input("pixel_values")).features}};
 }
 
-/// Whole models: pictures through encoder and connector, their tokens in place of the ids that
-/// stand for them, and what the language model makes of it.
-Outputs seeing(const Fixture& fixture) {
+/// What a whole model's language model makes of ids of which some stand for visual tokens, [m, D].
+Outputs after_pictures(const Fixture& fixture, const Checkpoint& checkpoint,
+                       const at::Tensor& tokens) {
+  const auto model = llm::load_reference_model(fixture.model_folder, fixture.placement);
+  const at::Tensor ids = fixture.input("input_ids").to(at::kLong).squeeze(0);
+  at::Tensor visual = at::zeros_like(ids, at::kBool);
+  for (const char* key :
+       {"image_token_id", "image_token_index", "video_token_id", "video_token_index"}) {
+    visual = visual.logical_or(ids == checkpoint.config().get(key, -1));
+  }
+  at::Tensor rows = model->embed(ids).clone();
+  rows.index_put_({visual.to(rows.device())}, tokens.to(rows.device(), rows.scalar_type()));
+  const llm::CausalOutputs outputs =
+      llm::causal_outputs_after(*model, rows.unsqueeze(0), kGreedyIds);
+  return {{"logits", outputs.logits},
+          {"greedy_ids", outputs.greedy_ids},
+          {"greedy_margins", outputs.greedy_margins}};
+}
+
+/// Whole models after their image processor: pixel_values through encoder and connector.
+Outputs connected(const Fixture& fixture) {
   const Checkpoint checkpoint = open_checkpoint(fixture.model_folder, fixture.placement);
   const auto encoder = vision::make_image_encoder(vision_part(checkpoint));
   const auto connector =
@@ -68,16 +88,30 @@ Outputs seeing(const Fixture& fixture) {
   const at::Tensor pixels = fixture.input("pixel_values");
   const at::Tensor pictures = pixels.dim() == 5 ? pixels.flatten(0, 1) : pixels;
   const at::Tensor features = connector->connect(encoder->encode(pictures)).features;
+  Outputs outputs = after_pictures(fixture, checkpoint, features.flatten(0, 1));
+  outputs["image_features"] = features;
+  return outputs;
+}
 
-  const auto model = llm::load_reference_model(fixture.model_folder, fixture.placement);
-  const at::Tensor ids = fixture.input("input_ids").to(at::kLong).squeeze(0);
-  const Json& config = checkpoint.config();
-  const int64_t image = config.get("image_token_id", config.get("image_token_index", -1));
-  at::Tensor rows = model->embed(ids).clone();
-  rows.index_put_({(ids == image).to(rows.device())},
-                  features.flatten(0, 1).to(rows.scalar_type()));
-  return {{"logits", llm::sequence_logits(*model, rows).unsqueeze(0)},
-          {"image_features", features}};
+/// Whole models as they are used: picture_0, picture_1, ... or a film [T, H, W, 3] through the
+/// encode stage.
+Outputs seeing(const Fixture& fixture) {
+  const Checkpoint checkpoint = open_checkpoint(fixture.model_folder, fixture.placement);
+  const auto stage = vision::make_encode(vision::load_eyes(checkpoint));
+  std::vector<VisualTokens> seen;
+  const auto look = [&](const at::Tensor& frames, MediaKind kind) {
+    FrameBatch batch{frames, at::arange(frames.size(0), at::kDouble), {kind}, {}};
+    const auto source = stage->start(source_of_one(std::move(batch)));
+    while (auto tokens = source->next()) seen.push_back(std::move(*tokens));
+  };
+  for (int i = 0; fixture.inputs->contains("picture_" + std::to_string(i)); ++i) {
+    look(fixture.input("picture_" + std::to_string(i)).unsqueeze(0), MediaKind::kPicture);
+  }
+  if (fixture.inputs->contains("film")) look(fixture.input("film"), MediaKind::kVideo);
+  const at::Tensor features = vision::joined(seen).features;
+  Outputs outputs = after_pictures(fixture, checkpoint, features);
+  outputs["image_features"] = features;
+  return outputs;
 }
 
 /// image_0, image_1, ... to pixel_values_0, ...: a batch of one picture, or of the tiles of one.
@@ -105,14 +139,15 @@ const std::map<std::string, Family>& families() {
       {"clip_vision_model", clip_vision},
       {"image_processor", image_processor},
       {"llama", causal_lm},
-      {"llava", seeing},
+      {"llava", connected},
       {"mamba", causal_lm},
       {"mistral", causal_lm},
       {"qwen2", causal_lm},
       {"qwen3", causal_lm},
+      {"seeing", seeing},
       {"siglip_vision_model", siglip_vision},
       {"smollm3", causal_lm},
-      {"smolvlm", seeing},
+      {"smolvlm", connected},
       {"whisper", whisper},
       {"whisper_features", whisper_features},
   };

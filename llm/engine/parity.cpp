@@ -25,29 +25,29 @@ std::unique_ptr<CausalLm> load_reference_model(const std::string& path,
   return make_model(checkpoint, plan);
 }
 
-at::Tensor sequence_logits(const CausalLm& model, const at::Tensor& rows) {
-  const ModelShape shape = model.shape();
-  const auto kv = make_dense_kv_store(shape.kv());
-  StateStore states;
-  const int64_t length = rows.size(0);
-  return model.logits(model.forward(pack({{kv->create(length), rows, 0, length}}), {*kv, states}));
-}
-
 CausalOutputs causal_outputs(const CausalLm& model, const at::Tensor& input_ids,
                              int64_t greedy_count) {
   check_shape(input_ids, "input_ids", {-1, -1});
   check_dtype(input_ids, "input_ids", at::kLong);
+  std::vector<at::Tensor> rows;
+  for (const at::Tensor& ids : input_ids.unbind()) rows.push_back(model.embed(ids));
+  return causal_outputs_after(model, at::stack(rows), greedy_count);
+}
+
+CausalOutputs causal_outputs_after(const CausalLm& model, const at::Tensor& rows,
+                                   int64_t greedy_count) {
   const ModelShape shape = model.shape();
+  check_shape(rows, "rows", {-1, -1, shape.width});
   const auto kv = make_dense_kv_store(shape.kv());
   StateStore states;
-  const int64_t length = input_ids.size(1);
+  const int64_t length = rows.size(1);
   std::vector<SequenceStep> steps;
-  for (int64_t row = 0; row < input_ids.size(0); ++row) {
-    steps.push_back({kv->create(length), model.embed(input_ids[row]), 0, length});
+  for (const at::Tensor& sequence : rows.unbind()) {
+    steps.push_back({kv->create(length), sequence, 0, length});
   }
   const at::Tensor hidden = model.forward(pack(steps), {*kv, states});
   CausalOutputs outputs;
-  outputs.logits = model.logits(hidden).view({input_ids.size(0), length, shape.vocabulary});
+  outputs.logits = model.logits(hidden).view({rows.size(0), length, shape.vocabulary});
 
   std::vector<int64_t> ids;
   std::vector<double> margins;

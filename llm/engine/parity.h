@@ -24,13 +24,14 @@ struct CausalOutputs {
   at::Tensor greedy_margins;  // [1, greedy_count]: by how much each was better than the next
 };
 
-/// Reads one sequence of rows [n, D]: its logits [n, V].
-at::Tensor sequence_logits(const CausalLm& model, const at::Tensor& rows);
-
 /// Reads `input_ids` [B, n] int64 in one packed batch, then continues the first row greedily, token
 /// by token. As reference implementations do, each step is told the length so far, not the final
 /// one.
 CausalOutputs causal_outputs(const CausalLm& model, const at::Tensor& input_ids,
                              int64_t greedy_count);
+
+/// The same after rows [B, n, D], which may stand for more than text.
+CausalOutputs causal_outputs_after(const CausalLm& model, const at::Tensor& rows,
+                                   int64_t greedy_count);
 
 }  // namespace lv::llm

@@ -1,0 +1,179 @@
+"""Makes parity fixtures of whole models that see, from pictures and films to answers, that the reference's own script leaves out.
+
+  python tests/reference/make_seeing_fixtures.py OUT [--seed N] [--only NAME ...]
+
+Needs numpy, torch 2.11.0, torchvision, transformers 5.17.0 and safetensors. A fixture is a folder as `longview parity` reads it:
+model/ with its processor, inputs.safetensors (picture_0, ... or film, uint8, and input_ids), expected.safetensors, about.json.
+seeds.py runs it over several seeds."""
+import argparse
+import json
+import random
+import shutil
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers as tf
+from safetensors.torch import save_file
+
+RANDOM = random.Random()
+TOLERANCE = 2e-4
+
+
+def draw(*shape):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(RANDOM.randrange(2**31)))
+
+
+def give_weights(model):
+    """Norms near one, biases that matter, and matrices that keep logits lively; rounded to the type they are stored in."""
+    stored = RANDOM.choice([torch.float32, torch.bfloat16, torch.float16])
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if weight.ndim > 1:
+                weight.copy_(draw(*weight.shape) * 1.2 / weight[0].numel() ** 0.5)
+            else:
+                weight.copy_(("norm" in name) + (0.2 if "norm" in name else 0.1) * draw(*weight.shape))
+    return model.to(stored).float().eval(), stored
+
+
+def picture(height, width):
+    """Smooth parts, edges and noise."""
+    g = np.random.default_rng(RANDOM.randrange(2**31))
+    y, x = np.mgrid[0:height, 0:width]
+    p = np.stack([127 + 120 * np.sin(x / g.uniform(4, 40) + y / g.uniform(4, 40) + k) for k in range(3)], -1)
+    p[height // 3:height // 2, width // 4:width // 2] = g.integers(0, 255, 3)
+    return np.clip(p + g.normal(0, 8, p.shape), 0, 255).astype(np.uint8)
+
+
+def pictures(*sides):
+    return [picture(RANDOM.choice(sides), RANDOM.choice(sides)) for _ in range(2)]
+
+
+def film():
+    return [picture(48, 80) for _ in range(3)]
+
+
+def sizes():
+    heads = RANDOM.choice([4, 6])
+    return dict(hidden_size=16 * heads, intermediate_size=RANDOM.choice([96, 144]), num_hidden_layers=2,
+                num_attention_heads=heads, num_key_value_heads=2, vocab_size=RANDOM.choice([211, 307]),
+                max_position_embeddings=2048)
+
+
+def eyes():
+    heads = RANDOM.choice([3, 4])
+    return dict(hidden_size=16 * heads, intermediate_size=RANDOM.choice([96, 160]), num_hidden_layers=3,
+                num_attention_heads=heads, image_size=32, patch_size=8)
+
+
+def fixture(folder, model, processor, seen, features_of, run):
+    """`features_of(model)` are all visual rows; `run(ids)` are the model's other inputs. The visual token is the last id."""
+    model, stored = give_weights(model)
+    vocabulary = model.config.get_text_config().vocab_size
+    generator = torch.Generator().manual_seed(RANDOM.randrange(2**31))
+    words = torch.randint(3, vocabulary - 1, (12,), generator=generator)
+    with torch.inference_mode():
+        features = features_of(model)
+        ids = torch.cat([words[:5], torch.full((features.shape[0],), vocabulary - 1), words[5:]]).unsqueeze(0)
+        logits = model(input_ids=ids, attention_mask=torch.ones_like(ids), **run).logits
+        said = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), **run, max_new_tokens=12, do_sample=False,
+                              eos_token_id=None, pad_token_id=0)[:, ids.shape[1]:]
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    model.to(stored).save_pretrained(folder / "model")
+    processor.save_pretrained(folder / "model")
+    inputs = dict(seen, input_ids=ids)
+    outputs = dict(image_features=features.float().contiguous(), logits=logits.float().contiguous(),
+                   greedy_ids=said.float().contiguous())
+    save_file(inputs, str(folder / "inputs.safetensors"))
+    save_file(outputs, str(folder / "expected.safetensors"))
+    about = dict(family="seeing", inputs={k: list(v.shape) for k, v in inputs.items()},
+                 outputs={k: list(v.shape) for k, v in outputs.items()}, tolerance=TOLERANCE,
+                 reference=f"transformers {tf.__version__}, torch {torch.__version__}, CPU float32")
+    (folder / "about.json").write_text(json.dumps(about, indent=1) + "\n")
+
+
+def stills(images):
+    return {f"picture_{i}": torch.from_numpy(image) for i, image in enumerate(images)}
+
+
+def frames(images):
+    return {"film": torch.from_numpy(np.stack(images))}
+
+
+def smolvlm(folder, images, splits):
+    text = sizes()
+    config = tf.SmolVLMConfig(vision_config=dict(eyes(), model_type="smolvlm_vision"), text_config=tf.LlamaConfig(**text),
+                              image_token_id=text["vocab_size"] - 1, scale_factor=RANDOM.choice([2, 4]),
+                              tie_word_embeddings=False, attn_implementation="eager")
+    whole = tf.SmolVLMImageProcessorPil(size=dict(longest_edge=RANDOM.choice([64, 96])), max_image_size=dict(longest_edge=32))
+    # A film's frames are brought to a tile's size and not cut.
+    used = whole if splits else tf.SmolVLMImageProcessorPil(size=dict(longest_edge=32), max_image_size=dict(longest_edge=32),
+                                                            do_image_splitting=False)
+    tiles = [torch.as_tensor(used(image, return_tensors="np")["pixel_values"][0]) for image in images]
+    pixels = torch.cat(tiles).unsqueeze(0)
+    fixture(folder, tf.SmolVLMForConditionalGeneration(config), whole, stills(images) if splits else frames(images),
+            lambda m: m.model.get_image_features(pixels).pooler_output.flatten(0, 1), dict(pixel_values=pixels))
+
+
+def llava(folder, tower, images, **choice):
+    text = sizes()
+    config = tf.LlavaConfig(vision_config=tower(**eyes()), text_config=tf.LlamaConfig(**text),
+                            image_token_index=text["vocab_size"] - 1, attn_implementation="eager", **choice)
+    side = dict(height=32, width=32)
+    processor = (tf.CLIPImageProcessorPil(size=dict(shortest_edge=32), crop_size=side) if tower is tf.CLIPVisionConfig
+                 else tf.SiglipImageProcessorPil(size=side))
+    pixels = torch.cat([processor(image, return_tensors="pt")["pixel_values"] for image in images])
+    fixture(folder, tf.LlavaForConditionalGeneration(config), processor, stills(images),
+            lambda m: torch.cat(list(m.model.get_image_features(pixels).pooler_output)), dict(pixel_values=pixels))
+
+
+def onevision(folder, images, is_film):
+    text = sizes()
+    marks = dict(image_token_index=text["vocab_size"] - 2, video_token_index=text["vocab_size"] - 1)
+    if not is_film:
+        marks = dict(image_token_index=text["vocab_size"] - 1, video_token_index=text["vocab_size"] - 2)
+    grid = [[32 * a, 32 * b] for a in (1, 2, 3) for b in (1, 2, 3)]
+    rule = RANDOM.choice(["anyres_max_4", "anyres_max_9"])
+    config = tf.LlavaOnevisionConfig(
+        vision_config=tf.SiglipVisionConfig(**eyes(), vision_use_head=False), text_config=tf.Qwen2Config(**text),
+        image_grid_pinpoints=grid, vision_aspect_ratio=rule, attn_implementation="eager", **marks)
+    processor = tf.LlavaOnevisionImageProcessorPil(size=dict(height=32, width=32), image_grid_pinpoints=grid)
+    model = tf.LlavaOnevisionForConditionalGeneration(config)
+    if is_film:
+        # Each frame as a single tile, resampled as a still is.
+        pixels = torch.cat([torch.as_tensor(processor(image, return_tensors="np")["pixel_values"][0][:1]) for image in images])
+        pixels = pixels.unsqueeze(0)
+        fixture(folder, model, processor, frames(images),
+                lambda m: torch.cat([m.model.get_video_features(pixels).pooler_output[0], m.model.image_newline.unsqueeze(0)]),
+                dict(pixel_values_videos=pixels))
+        return
+    # One picture: with several, the reference cuts none of them.
+    inputs = processor(images[0], return_tensors="pt")
+    fixture(folder, model, processor, stills(images[:1]),
+            lambda m: m.model.get_image_features(inputs["pixel_values"], inputs["image_sizes"],
+                                                 vision_aspect_ratio=rule).pooler_output[0],
+            dict(pixel_values=inputs["pixel_values"], image_sizes=inputs["image_sizes"], vision_aspect_ratio=rule))
+
+
+FIXTURES = dict(
+    smolvlm_pictures=lambda f: smolvlm(f, pictures(40, 64, 90, 130), True),
+    smolvlm_film=lambda f: smolvlm(f, film(), False),
+    llava_pictures=lambda f: llava(f, tf.CLIPVisionConfig, pictures(40, 64, 90)),
+    llava_class_token=lambda f: llava(f, tf.CLIPVisionConfig, pictures(40, 64), vision_feature_select_strategy="full"),
+    llava_two_layers=lambda f: llava(f, tf.SiglipVisionConfig, pictures(40, 64), vision_feature_select_strategy="full",
+                                     vision_feature_layer=[-2, -1]),
+    onevision_picture=lambda f: onevision(f, pictures(40, 64, 90, 130), False),
+    onevision_film=lambda f: onevision(f, film(), True))
+
+if __name__ == "__main__":
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("out", type=Path)
+    options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--only", nargs="*", choices=FIXTURES)
+    given = options.parse_args()
+    tf.utils.logging.disable_progress_bar()
+    for name in given.only or FIXTURES:
+        RANDOM.seed(f"{given.seed}/{name}")
+        torch.manual_seed(given.seed)
+        FIXTURES[name](given.out / name)
