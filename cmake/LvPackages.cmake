@@ -24,9 +24,10 @@ target_link_libraries(lv_torch INTERFACE torch_cpu c10 Threads::Threads)
 # libtorch_cpu.so needs libcupti and libcudart, which lie beside it or in the wheels' own folders.
 target_link_options(lv_torch INTERFACE -Wl,--as-needed -Wl,--allow-shlib-undefined
   -Wl,-rpath,${LV_TORCH_ROOT}/lib -Wl,--disable-new-dtags)
-# The GPU's operators come with a library that nothing else refers to.
+# The GPU's operators come with a library that nothing else refers to. libstdc++ by its file name: where only the static
+# one has its usual name, a program would carry a second copy beside LibTorch's and crash as it ends.
 if(EXISTS ${LV_TORCH_ROOT}/lib/libtorch_cuda.so)
-  target_link_options(lv_torch INTERFACE -Wl,--push-state,--no-as-needed,-ltorch_cuda,--pop-state)
+  target_link_options(lv_torch INTERFACE -Wl,--push-state,--no-as-needed,-l:libstdc++.so.6,-ltorch_cuda,--pop-state)
 endif()
 
 if(LV_MEDIA)

@@ -91,7 +91,7 @@ TEST_CASE("whisper says which key of its configuration is wrong") {
   CHECK_THROWS_AS(Whisper(with("vocab_size", 54)), Error);     // another shape
 }
 
-TEST_CASE("whisper reads CTranslate2's layout") {
+TEST_CASE("whisper reads CTranslate2's layout", "[models]") {
   const Checkpoint checkpoint = open_whisper(data(".deps/models/whisper-tiny.en"));
   const Whisper whisper(checkpoint);
   CHECK(whisper.shape().width == 384);

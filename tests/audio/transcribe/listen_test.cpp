@@ -45,7 +45,7 @@ std::vector<AudioTokens> hear(std::vector<AudioChunk> chunks) {
 
 }  // namespace
 
-TEST_CASE("listen hears what is said, when") {
+TEST_CASE("listen hears what is said, when", "[models]") {
   const auto heard = hear({sound_at(speech(), 10)});
   REQUIRE(heard.size() == 1);
   validate(heard[0]);
@@ -58,7 +58,7 @@ TEST_CASE("listen hears what is said, when") {
   CHECK(heard[0].speech[0].end_seconds <= end);
 }
 
-TEST_CASE("the encoder's rows under the speech come with their times") {
+TEST_CASE("the encoder's rows under the speech come with their times", "[models]") {
   const auto heard = hear({sound_at(speech(), 10)});
   const SpeechSegment& segment = heard[0].speech.at(0);
   const at::Tensor& times = heard[0].pts_seconds;
@@ -69,7 +69,7 @@ TEST_CASE("the encoder's rows under the speech come with their times") {
   CHECK_THAT(times.diff(), CloseTo(at::full({times.size(0) - 1}, 0.02), 0, 1e-9));
 }
 
-TEST_CASE("the size of the chunks changes nothing") {
+TEST_CASE("the size of the chunks changes nothing", "[models]") {
   std::vector<AudioChunk> chunks;
   int64_t at = 0;
   for (const at::Tensor& part : speech().split(1111, 1)) {
@@ -84,14 +84,14 @@ TEST_CASE("the size of the chunks changes nothing") {
   CHECK_THAT(parts[0].features, CloseTo(whole[0].features, 0, 0));
 }
 
-TEST_CASE("a jump between chunks starts a window") {
+TEST_CASE("a jump between chunks starts a window", "[models]") {
   const auto heard = hear({sound_at(speech(), 0), sound_at(speech(), 100)});
   REQUIRE(heard.size() == 2);
   CHECK(heard[1].speech.at(0).text == kSaid);
   CHECK(heard[1].speech.at(0).start_seconds == Approx(100).margin(0.3));
 }
 
-TEST_CASE("silence says nothing, and no sound is no window") {
+TEST_CASE("silence says nothing, and no sound is no window", "[models]") {
   const auto heard = hear({sound_at(at::zeros({1, 32000}), 0)});
   REQUIRE(heard.size() == 1);
   CHECK(heard[0].speech.empty());
@@ -100,7 +100,7 @@ TEST_CASE("silence says nothing, and no sound is no window") {
   CHECK(hear({sound_at(at::zeros({1, 100}), 0)}).empty());
 }
 
-TEST_CASE("windows cut no word", "[.slow]") {
+TEST_CASE("windows cut no word", "[.slow][models]") {
   // Thirteen sentences over 38 s: one of them lies across the end of the first window. They repeat
   // themselves, which no attempt could mend.
   ListenOptions greedy;
@@ -123,7 +123,7 @@ TEST_CASE("windows cut no word", "[.slow]") {
   CHECK(count == 13);
 }
 
-TEST_CASE("listen takes one channel at 16 kHz") {
+TEST_CASE("listen takes one channel at 16 kHz", "[models]") {
   AudioChunk wrong = sound_at(at::zeros({2, 100}), 0);
   CHECK_THROWS_WITH(hear({wrong}), "listen: expected one channel at 16000 Hz, got 2 at 16000 Hz");
   wrong = sound_at(at::zeros({1, 100}), 0);
@@ -131,7 +131,7 @@ TEST_CASE("listen takes one channel at 16 kHz") {
   CHECK_THROWS_WITH(hear({wrong}), "listen: expected one channel at 16000 Hz, got 1 at 44100 Hz");
 }
 
-TEST_CASE("an English-only model refuses other languages") {
+TEST_CASE("an English-only model refuses other languages", "[models]") {
   ListenOptions options;
   options.language = "fr";
   CHECK_THROWS_WITH(Transcriber(data(kModel), options),
@@ -141,7 +141,7 @@ TEST_CASE("an English-only model refuses other languages") {
   CHECK_THROWS_WITH(Transcriber(data(kModel), options), "temperatures: expected at least one");
 }
 
-TEST_CASE("a prompt is the end of what was said, then the start") {
+TEST_CASE("a prompt is the end of what was said, then the start", "[models]") {
   CHECK(transcriber()->prompt({}, "en") == std::vector<int64_t>{50257});
   std::vector<int64_t> earlier(300);
   for (size_t i = 0; i < earlier.size(); ++i) earlier[i] = static_cast<int64_t>(i);
@@ -162,7 +162,7 @@ TEST_CASE("a compression ratio tells repetition") {
   CHECK(compression_ratio(repeated) > 2.4);
 }
 
-TEST_CASE("draws at a temperature depend on the seed alone") {
+TEST_CASE("draws at a temperature depend on the seed alone", "[models]") {
   const LogMel& log_mel = transcriber()->log_mel();
   const at::Tensor encoded = transcriber()->model().encode(log_mel(speech()));
   ListenOptions hot;

@@ -171,7 +171,7 @@ TEST_CASE("a key that is missing in a gguf file is named") {
                        IsError(ErrorCode::kInvalidArgument, "llama.block_count: expected"));
 }
 
-TEST_CASE("the real SmolLM2 is read") {
+TEST_CASE("the real SmolLM2 is read", "[models]") {
   const Checkpoint checkpoint =
       open_checkpoint(data(".deps/models/smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf"));
   CHECK(checkpoint.config().at("num_hidden_layers").as_int() == 30);

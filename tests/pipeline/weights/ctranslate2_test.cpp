@@ -92,7 +92,7 @@ TEST_CASE("ctranslate2 files that lie are refused") {
   says(lost.name("alias").name("nothing"), "expected a variable, got nothing");
 }
 
-TEST_CASE("the real Whisper model is read") {
+TEST_CASE("the real Whisper model is read", "[models]") {
   const auto store = open_ctranslate2(data(".deps/models/whisper-tiny.en/model.bin"));
   CHECK(store->names().size() == 149);
   CHECK(store->shape("encoder/conv1/weight") == std::vector<int64_t>{384, 80, 3});

@@ -33,7 +33,7 @@ at::Tensor pixels_of(const std::string& frame) {
   return make_image_processor(real_checkpoint().config())->process(golden(frame)).pixels;
 }
 
-TEST_CASE("EfficientNet-Lite0 equals the reference package on real frames") {
+TEST_CASE("EfficientNet-Lite0 equals the reference package on real frames", "[models]") {
   for (const char* const i : {"0", "1"}) {
     const PictureFeatures got = real_encoder()->encode(pixels_of(std::string("frame_") + i));
     CHECK(got.grid.rows == 7);
@@ -49,7 +49,7 @@ TEST_CASE("EfficientNet-Lite0 equals the reference package on real frames") {
   }
 }
 
-TEST_CASE("EfficientNet-Lite0 names what is in a frame") {
+TEST_CASE("EfficientNet-Lite0 names what is in a frame", "[models]") {
   const auto names = read_class_names(data("models/nano/imagenet_classes.txt"));
   REQUIRE(names.size() == 1000);
   CHECK(names[0] == "tench");
@@ -62,14 +62,14 @@ TEST_CASE("EfficientNet-Lite0 names what is in a frame") {
   CHECK(found == std::vector<std::string>{"car mirror", "minivan", "sports car"});
 }
 
-TEST_CASE("EfficientNet-Lite0 gives each picture of a batch what it gives it alone") {
+TEST_CASE("EfficientNet-Lite0 gives each picture of a batch what it gives it alone", "[models]") {
   const at::Tensor a = pixels_of("frame_0"), b = pixels_of("frame_1");
   const at::Tensor both = real_encoder()->encode(at::cat({a, b})).features;
   CHECK_THAT(both[0], CloseTo(real_encoder()->encode(a).features[0]));
   CHECK_THAT(both[1], CloseTo(real_encoder()->encode(b).features[0]));
 }
 
-TEST_CASE("EfficientNet-Lite0 takes pictures of any size, and nothing else") {
+TEST_CASE("EfficientNet-Lite0 takes pictures of any size, and nothing else", "[models]") {
   const PictureFeatures wide = real_encoder()->encode(lcg_tensor(1, {1, 3, 65, 97}));
   CHECK(wide.grid.rows == 3);
   CHECK(wide.grid.columns == 4);
