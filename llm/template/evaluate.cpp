@@ -169,7 +169,7 @@ Value Interpreter::item(const Value& object, const Value& index) {
   if (object.is_undefined())
     template_error("'" + object.undefined_name() + "' is undefined, so it has no items");
   if (object.is_content()) throw WantsParts();
-  if (!index.is_int() || !(object.is_list() || object.is_string())) return {};
+  if (!index.is_int() || object.is_lazy() || !(object.is_list() || object.is_string())) return {};
   const auto starts = object.is_string() ? character_starts(object.text()) : std::vector<size_t>();
   const auto size = object.is_string() ? static_cast<int64_t>(starts.size()) - 1
                                        : static_cast<int64_t>(object.items().size());
@@ -184,8 +184,10 @@ Value Interpreter::slice(const Expression& e) {
   const Value object = evaluate(*e.parts[0]);
   const auto bound = [&](size_t i) { return e.parts[i] ? evaluate(*e.parts[i]) : Value(); };
   const Value begin = bound(1), end = bound(2), step = bound(3);
-  if (!object.is_list() && !object.is_string())
-    template_error(std::string("a slice of ") + object.kind());
+  if (object.is_undefined())
+    template_error("'" + object.undefined_name() + "' is undefined, so it has no slices");
+  if (object.is_lazy() || !(object.is_list() || object.is_string()))
+    return {};  // as an item that is not there
   const Value::List items = object.is_list() ? object.items() : Value::List();
   const auto starts = object.is_string() ? character_starts(object.text()) : std::vector<size_t>();
   const auto size = object.is_string() ? starts.size() - 1 : items.size();
@@ -238,15 +240,28 @@ Value Interpreter::binary(const std::string& sign, const Value& left, const Valu
     charge(items.size() * sizeof(Value));
     return Value::of(std::move(items), left.is_tuple());
   }
-  if (sign == "*" && left.is_string() && right.is_int()) {
-    const auto count = static_cast<size_t>(std::clamp<int64_t>(right.as_int(), 0, 1 << 30));
-    charge(count);
-    charge(count * left.text().size());
+  const auto whole = [](const Value& x) { return x.is_number() && !x.is_float(); };
+  if (sign == "*" && (left.is_string() || left.is_list()) && whole(right))
+    return repeated(left, right.as_int());
+  if (sign == "*" && whole(left) && (right.is_string() || right.is_list()))
+    return repeated(right, left.as_int());
+  no_such_operation(sign, left, right);
+}
+
+Value Interpreter::repeated(const Value& value, int64_t times) {
+  const auto count = static_cast<size_t>(std::clamp<int64_t>(times, 0, 1 << 30));
+  charge(count);
+  if (value.is_string()) {
+    charge(count * value.text().size());
     Text text;
-    for (size_t i = 0; i < count; ++i) text.append(left.text());
+    for (size_t i = 0; i < count; ++i) text.append(value.text());
     return Value::of(std::move(text));
   }
-  no_such_operation(sign, left, right);
+  charge(count * value.items().size() * sizeof(Value));
+  Value::List items;
+  for (size_t i = 0; i < count && !value.items().empty(); ++i)
+    items.insert(items.end(), value.items().begin(), value.items().end());
+  return Value::of(std::move(items), value.is_tuple());
 }
 
 Value Interpreter::arithmetic(const std::string& sign, const Value& left, const Value& right) {
@@ -261,7 +276,9 @@ Value Interpreter::arithmetic(const std::string& sign, const Value& left, const 
   if (b == 0) template_error("division by zero");
   if (sign == "/") return Value::of(a / b);
   if (sign == "//") return Value::of(std::floor(a / b));
-  return Value::of(a - std::floor(a / b) * b);
+  const double rest = std::fmod(a, b);  // with the divisor's sign, also of zero
+  if (rest == 0) return Value::of(std::copysign(0.0, b));
+  return Value::of((rest < 0) != (b < 0) ? rest + b : rest);
 }
 
 Value Interpreter::concatenate(const Expression& e) {

@@ -1,8 +1,10 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 
 #include "llm/template/interpreter.h"
+#include "llm/tokenizer/unicode.h"
 #include "pipeline/base/error.h"
 
 namespace lv::llm {
@@ -48,7 +50,7 @@ Value selected(Interpreter& run, const Value& value, const Arguments& arguments,
                            : tested.truthy();
     if (holds == wanted) kept.push_back(item);
   }
-  return Value::of(std::move(kept));
+  return Value::lazy(std::move(kept));
 }
 
 Value map_filter(Interpreter& run, const Value& value, const Arguments& arguments) {
@@ -66,7 +68,7 @@ Value map_filter(Interpreter& run, const Value& value, const Arguments& argument
       mapped.push_back(found.is_undefined() ? fallback : found);
     }
   }
-  return Value::of(std::move(mapped));
+  return Value::lazy(std::move(mapped));
 }
 
 Value join_filter(Interpreter& run, const Value& value, const Arguments& arguments) {
@@ -131,6 +133,7 @@ Value indent_filter(Interpreter& run, const Value& value, const Arguments& argum
     line_start = newline;
     if (newline) is_first = false;
   }
+  if (source.size() == 0 && first) text.append(pad);
   run.charge(text.size());
   return Value::of(std::move(text));
 }
@@ -165,9 +168,28 @@ Value float_filter(Interpreter&, const Value& value, const Arguments& arguments)
 Value round_filter(Interpreter&, const Value& value, const Arguments& arguments) {
   if (!value.is_number()) template_error(std::string("round of ") + value.kind());
   const Value digits = arguments.get(0, "precision");
-  const double scale =
-      std::pow(10, std::clamp<double>(digits.is_int() ? digits.as_float() : 0, -15, 15));
+  const double precision = digits.is_int() ? std::clamp<double>(digits.as_float(), -15, 15) : 0;
+  if (!value.is_float() && precision >= 0) return Value::of(value.as_int());
+  const double scale = std::pow(10, precision);
   return Value::of(std::nearbyint(value.as_float() * scale) / scale);
+}
+
+/// Words begin behind white space, hyphens and opening brackets only, unlike those of str.title().
+Value title_filter(Interpreter& run, const Value& value, const Arguments&) {
+  const Text source = text_of(value);
+  Text result;
+  bool begins = true;
+  for (const Value& item : run.items_of(Value::of(source))) {
+    const Text& character = item.text();
+    size_t at = 0;
+    const char32_t c = next_character(character.bytes, at);
+    const bool opens = is_python_space(c) ||
+                       (c < 0x80 && c != 0 && std::strchr("-({[<", static_cast<int>(c)) != nullptr);
+    result.append(opens ? character
+                        : with_case(character, begins ? LetterCase::kUpper : LetterCase::kLower));
+    begins = opens;
+  }
+  return Value::of(std::move(result));
 }
 
 /// [key, value] tuples of a dictionary.
@@ -211,7 +233,9 @@ Value sort_filter(Interpreter& run, const Value& value, const Arguments& argumen
   };
   Value::List items = list_of(run, value);
   std::stable_sort(items.begin(), items.end(), [&](const Value& a, const Value& b) {
-    const int order = compare(key(a), key(b));
+    const Value left = key(a), right = key(b);
+    if (left.is_undefined() && right.is_undefined()) return false;
+    const int order = compare(left, right);
     return reverse ? order > 0 : order < 0;
   });
   return Value::of(std::move(items));
@@ -227,13 +251,13 @@ Value unique_filter(Interpreter& run, const Value& value, const Arguments&) {
     });
     if (!known) kept.push_back(item);
   }
-  return Value::of(std::move(kept));
+  return Value::lazy(std::move(kept));
 }
 
 Value reverse_filter(Interpreter& run, const Value& value, const Arguments&) {
   Value::List items = list_of(run, value);
   std::reverse(items.begin(), items.end());
-  if (!value.is_string()) return Value::of(std::move(items));
+  if (!value.is_string()) return Value::lazy(std::move(items));
   Text text;
   for (const Value& item : items) text.append(item.text());
   return Value::of(std::move(text));
@@ -291,7 +315,7 @@ const std::map<std::string, Filter, std::less<>>& filters() {
       {"float", float_filter},
       {"indent", indent_filter},
       {"int", int_filter},
-      {"items", [](Run, V x, A) { return Value::of(pairs_of(x)); }},
+      {"items", [](Run, V x, A) { return Value::lazy(pairs_of(x)); }},
       {"join", join_filter},
       {"last", [](Run r, V x, A) { return end_of(r, x, true); }},
       {"length", length_filter},
@@ -310,7 +334,7 @@ const std::map<std::string, Filter, std::less<>>& filters() {
       {"selectattr", [](Run r, V x, A a) { return selected(r, x, a, true, true); }},
       {"sort", sort_filter},
       {"string", [](Run, V x, A) { return Value::of(text_of(x)); }},
-      {"title", [](Run, V x, A) { return Value::of(with_case(text_of(x), LetterCase::kTitle)); }},
+      {"title", title_filter},
       {"tojson", json_filter},
       {"trim",
        [](Run, V x, A a) { return Value::of(trimmed(text_of(x), true, true, a.get(0, "chars"))); }},
@@ -332,33 +356,40 @@ Value apply_filter(Interpreter& run, const std::string& name, const Value& value
 
 bool apply_test(Interpreter&, const std::string& name, const Value& value,
                 const Arguments& arguments) {
-  const auto whole = [&](const char* test) {
-    if (!value.is_number() || value.is_float())
-      template_error(std::string(test) + " of " + value.kind());
-    return value.as_int();
-  };
+  const auto remainder =
+      [&](double divisor) {  // its sign does not matter where it is compared with 0 or 1
+        if (!value.is_number()) template_error(name + " of " + value.kind());
+        if (value.is_float()) return std::fabs(std::fmod(value.as_float(), divisor));
+        return static_cast<double>(std::abs(value.as_int() % static_cast<int64_t>(divisor)));
+      };
   const Value other = arguments.get(0);
   if (name == "defined") return !value.is_undefined();
   if (name == "undefined") return value.is_undefined();
   if (name == "none") return value.is_none();
   if (name == "string") return value.is_string();
   if (name == "mapping") return value.is_dict();
-  if (name == "iterable" || name == "sequence")
+  if (name == "iterable" || (name == "sequence" && !value.is_lazy()))
     return value.is_string() || value.is_list() || value.is_dict() || value.is_undefined();
+  if (name == "sequence") return false;
   if (name == "number") return value.is_number();
   if (name == "integer") return value.is_int();
   if (name == "float") return value.is_float();
   if (name == "boolean") return value.is_bool();
   if (name == "true") return value.is_bool() && value.as_bool();
   if (name == "false") return value.is_bool() && !value.as_bool();
-  if (name == "callable") return value.is_callable();
-  if (name == "odd") return whole("odd") % 2 != 0;
-  if (name == "even") return whole("even") % 2 == 0;
+  if (name == "callable") return value.is_callable() || value.is_undefined();
+  if (name == "odd") return remainder(2) == 1;
+  if (name == "even") return remainder(2) == 0;
   if (name == "divisibleby") {
     if (!other.is_int() || other.as_int() == 0) template_error("divisibleby: expected a number");
-    return other.as_int() == -1 || whole("divisibleby") % other.as_int() == 0;
+    const int64_t divisor = std::max(other.as_int(), -INT64_MAX);
+    return (divisor == 1 || divisor == -1) && !value.is_float()
+               ? value.is_number()
+               : remainder(static_cast<double>(divisor)) == 0;
   }
   if (name == "equalto" || name == "eq" || name == "==") return value.equals(other);
+  if (name == "sameas")
+    return value.kind() == std::string_view(other.kind()) && value.equals(other);
   if (name == "ne" || name == "!=") return !value.equals(other);
   if (name == "lt" || name == "lessthan" || name == "<") return compare(value, other) < 0;
   if (name == "le" || name == "<=") return compare(value, other) <= 0;

@@ -51,6 +51,8 @@ class Interpreter {
   Value call(const Expression& e);
   Value binary(const std::string& sign, const Value& left, const Value& right);
   Value arithmetic(const std::string& sign, const Value& left, const Value& right);
+  /// A string or list, `times` over.
+  Value repeated(const Value& value, int64_t times);
   Value compare_chain(const Expression& e);
   bool compares(const std::string& sign, const Value& left, const Value& right);
   bool contains(const Value& whole, const Value& part);
@@ -91,6 +93,8 @@ Text trimmed(const Text& text, bool left, bool right, const Value& characters);
 Text replaced(Interpreter& run, const Text& text, const Text& from, const Text& to, int64_t count);
 enum class LetterCase { kUpper, kLower, kTitle, kCapitalized };
 Text with_case(const Text& text, LetterCase letter_case);
+/// What str.isspace() holds of: Unicode's white space, and four separators that are none of it.
+bool is_python_space(char32_t c);
 /// The byte offsets where characters begin, and the end.
 std::vector<size_t> character_starts(const Text& text);
 

@@ -6,9 +6,6 @@
 namespace lv::llm {
 namespace {
 
-/// str.isspace() also holds of the four separators that are no Unicode white space.
-bool is_python_space(char32_t c) { return is_white_space(c) || (c >= 0x1C && c <= 0x1F); }
-
 char32_t character_at(const Text& text, size_t at) { return next_character(text.bytes, at); }
 
 bool strips(const Value& characters, const Text& text, size_t begin, size_t end) {
@@ -88,13 +85,70 @@ bool matches_end(const Value& object, const Value& part, bool start) {
   return start ? object.bytes().starts_with(part.bytes()) : object.bytes().ends_with(part.bytes());
 }
 
-Value find(const Value& object, const Arguments& given) {
+Value find(const Value& object, const Arguments& given, bool last) {
   const Value part = given.get(0);
   if (!part.is_string()) template_error(std::string("find: expected a string, got ") + part.kind());
-  const size_t at = object.bytes().find(part.bytes());
+  const std::string& bytes = object.bytes();
+  const size_t at = last ? bytes.rfind(part.bytes()) : bytes.find(part.bytes());
   if (at == std::string::npos) return Value::of(int64_t{-1});
   const auto starts = character_starts(object.text());
   return Value::of(std::lower_bound(starts.begin(), starts.end(), at) - starts.begin());
+}
+
+Value index(const Value& object, const Arguments& given) {
+  const Value at = find(object, given, false);
+  if (at.as_int() < 0) template_error("index: the string does not hold the other");
+  return at;
+}
+
+/// What is before the separator, the separator, what is behind it.
+Value partition(const Value& object, const Arguments& given) {
+  const Value separator = given.get(0);
+  if (!separator.is_string() || separator.bytes().empty())
+    template_error("partition: expected a separator");
+  const Text& text = object.text();
+  const size_t at = text.bytes.find(separator.bytes());
+  if (at == std::string::npos)
+    return Value::of(Value::List{object, Value::of(""), Value::of("")}, true);
+  const size_t end = at + separator.bytes().size();
+  return Value::of(
+      Value::List{Value::of(text.slice(0, at)), separator, Value::of(text.slice(end, text.size()))},
+      true);
+}
+
+/// The lines without their ends: all that str.splitlines() takes for one.
+Value split_lines(Interpreter& run, const Value& object) {
+  const Text& text = object.text();
+  run.charge(text.size() * 16);
+  Value::List lines;
+  size_t begin = 0;
+  for (size_t i = 0; i < text.size();) {
+    const size_t at = i;
+    const char32_t c = next_character(text.bytes, i);
+    const bool ends = (c >= 0xA && c <= 0xD) || (c >= 0x1C && c <= 0x1E) || c == 0x85 ||
+                      c == 0x2028 || c == 0x2029;
+    if (!ends) continue;
+    if (c == '\r' && i < text.size() && text.bytes[i] == '\n') ++i;
+    lines.push_back(Value::of(text.slice(begin, at)));
+    begin = i;
+  }
+  if (begin < text.size()) lines.push_back(Value::of(text.slice(begin, text.size())));
+  return Value::of(std::move(lines));
+}
+
+bool only_space(const Text& text) {
+  for (size_t i = 0; i < text.size();) {
+    if (!is_python_space(next_character(text.bytes, i))) return false;
+  }
+  return text.size() > 0;
+}
+
+/// Whether there are letters of that case and none of the other.
+bool is_case(const Text& text, LetterCase letter_case) {
+  const LetterCase other =
+      letter_case == LetterCase::kLower ? LetterCase::kUpper : LetterCase::kLower;
+  return with_case(text, letter_case).bytes == text.bytes &&
+         with_case(text, other).bytes != text.bytes;
 }
 
 Value count(const Value& object, const Arguments& given) {
@@ -140,16 +194,21 @@ const Methods& string_methods() {
        [](Run, V x, A) { return Value::of(with_case(x.text(), LetterCase::kCapitalized)); }},
       {"count", [](Run, V x, A a) { return count(x, a); }},
       {"endswith", [](Run, V x, A a) { return Value::of(matches_end(x, a.get(0), false)); }},
-      {"find", [](Run, V x, A a) { return find(x, a); }},
+      {"find", [](Run, V x, A a) { return find(x, a, false); }},
+      {"index", [](Run, V x, A a) { return index(x, a); }},
       {"isdigit",
        [](Run, V x, A) {
          return Value::of(!x.bytes().empty() &&
                           std::all_of(x.bytes().begin(), x.bytes().end(),
                                       [](char c) { return c >= '0' && c <= '9'; }));
        }},
+      {"islower", [](Run, V x, A) { return Value::of(is_case(x.text(), LetterCase::kLower)); }},
+      {"isspace", [](Run, V x, A) { return Value::of(only_space(x.text())); }},
+      {"isupper", [](Run, V x, A) { return Value::of(is_case(x.text(), LetterCase::kUpper)); }},
       {"join", join},
       {"lower", [](Run, V x, A) { return Value::of(with_case(x.text(), LetterCase::kLower)); }},
       {"lstrip", [](Run, V x, A a) { return Value::of(trimmed(x.text(), true, false, a.get(0))); }},
+      {"partition", [](Run, V x, A a) { return partition(x, a); }},
       {"removeprefix", [](Run, V x, A a) { return without_end(x, a, true); }},
       {"removesuffix", [](Run, V x, A a) { return without_end(x, a, false); }},
       {"replace",
@@ -158,9 +217,11 @@ const Methods& string_methods() {
          return Value::of(replaced(r, x.text(), a.get(0).str(), a.get(1).str(),
                                    limit.is_int() ? limit.as_int() : -1));
        }},
+      {"rfind", [](Run, V x, A a) { return find(x, a, true); }},
       {"rsplit", [](Run r, V x, A a) { return split(r, x, a, true); }},
       {"rstrip", [](Run, V x, A a) { return Value::of(trimmed(x.text(), false, true, a.get(0))); }},
       {"split", [](Run r, V x, A a) { return split(r, x, a, false); }},
+      {"splitlines", [](Run r, V x, A) { return split_lines(r, x); }},
       {"startswith", [](Run, V x, A a) { return Value::of(matches_end(x, a.get(0), true)); }},
       {"strip", [](Run, V x, A a) { return Value::of(trimmed(x.text(), true, true, a.get(0))); }},
       {"title", [](Run, V x, A) { return Value::of(with_case(x.text(), LetterCase::kTitle)); }},
@@ -181,7 +242,7 @@ const Methods& dict_methods() {
          if (member != nullptr) return *member;
          return a.has(1, "default") ? a.get(1, "default") : Value::none();
        }},
-      {"items", [](Run r, V x, A a) { return apply_filter(r, "items", x, a); }},
+      {"items", [](Run r, V x, A a) { return Value::of(apply_filter(r, "items", x, a).items()); }},
       {"keys", [](Run r, V x, A) { return Value::of(r.items_of(x)); }},
       {"values",
        [](Run, V x, A) {
@@ -201,6 +262,8 @@ Method find_method(const Value& object, std::string_view name) {
   const auto it = methods.find(name);
   return it == methods.end() ? nullptr : it->second;
 }
+
+bool is_python_space(char32_t c) { return is_white_space(c) || (c >= 0x1C && c <= 0x1F); }
 
 std::vector<size_t> character_starts(const Text& text) {
   std::vector<size_t> starts;

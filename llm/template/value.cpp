@@ -105,10 +105,16 @@ bool Arguments::has(size_t index, std::string_view name) const {
 
 Value Value::of(Text x) { return Value(Variant(std::make_shared<const Text>(std::move(x)))); }
 Value Value::of(List x, bool tuple) {
-  Sequence sequence{std::move(x), 1, tuple};
+  Sequence sequence{std::move(x), 1, tuple, false};
   for (const Value& item : sequence.items)
     sequence.depth = std::max(sequence.depth, 1 + item.depth());
   check_depth(sequence.depth);
+  return Value(Variant(std::make_shared<const Sequence>(std::move(sequence))));
+}
+Value Value::lazy(List x) {
+  Value value = of(std::move(x));
+  Sequence sequence = *std::get<SequencePtr>(value.value_);
+  sequence.lazy = true;
   return Value(Variant(std::make_shared<const Sequence>(std::move(sequence))));
 }
 Value Value::of(Dict x) {
@@ -179,12 +185,13 @@ bool Value::truthy() const {
   if (is_float()) return as_float() != 0;
   if (is_number()) return as_int() != 0;
   if (is_string()) return !bytes().empty();
-  if (is_list()) return !items().empty();
+  if (is_list()) return !items().empty() || std::get<SequencePtr>(value_)->lazy;
   if (is_dict()) return !members().empty();
   return true;
 }
 
 bool Value::equals(const Value& other) const {
+  if (is_lazy() || other.is_lazy()) return false;
   if (is_number() && other.is_number()) {
     if (is_float() || other.is_float()) return as_float() == other.as_float();
     return as_int() == other.as_int();

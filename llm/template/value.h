@@ -48,6 +48,7 @@ class Value {
     List items;
     int depth = 1;
     bool tuple = false;
+    bool lazy = false;  // what Python makes item by item, so that it never counts as empty
   };
   struct Mapping {
     Dict members;
@@ -65,6 +66,7 @@ class Value {
   static Value of(std::string_view x, Origin from = kTemplate) { return of(Text(x, from)); }
   /// Throw kResourceExhausted if values are nested too deep.
   static Value of(List x, bool tuple = false);
+  static Value lazy(List x);
   static Value of(Dict x);
   static Value of(Function x);
   static Value of(Namespace* x) { return Value(x); }
@@ -93,6 +95,7 @@ class Value {
   const std::string& bytes() const { return text().bytes; }
   const List& items() const { return std::get<SequencePtr>(value_)->items; }
   bool is_tuple() const { return is_list() && std::get<SequencePtr>(value_)->tuple; }
+  bool is_lazy() const { return is_list() && std::get<SequencePtr>(value_)->lazy; }
   const Dict& members() const { return std::get<MappingPtr>(value_)->members; }
   const Function& function() const { return *std::get<FunctionPtr>(value_); }
   Namespace* name_space() const;  // nullptr if it is none
