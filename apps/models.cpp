@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "apps/commands.h"
+#include "apps/output.h"
 #include "pipeline/base/json.h"
 #include "services/models/check_model.h"
 #include "services/models/families.h"
@@ -100,14 +101,14 @@ Json report_json(const services::ModelReport& report) {
 }
 
 void print_names(const char* what, const std::vector<std::string>& names) {
-  for (const std::string& name : names) std::printf("    %s: %s\n", what, name.c_str());
+  for (const std::string& name : names) std::printf("    %s: %s\n", what, printable(name).c_str());
 }
 
 void print(const services::ModelReport& report) {
   std::printf("%s: %s\n", report.path.c_str(), report.loads() ? "loads" : "does not load");
   if (report.parameters > 0) {
     std::printf("  %s (%s), %.1f million parameters, %.1f MB on disk\n",
-                report.architecture.c_str(), report.family.c_str(),
+                printable(report.architecture).c_str(), printable(report.family).c_str(),
                 static_cast<double>(report.parameters) / 1e6,
                 static_cast<double>(report.disk_bytes) / 1e6);
   }
@@ -115,7 +116,7 @@ void print(const services::ModelReport& report) {
     std::printf("  %-16s %s%s%s\n", part.part.c_str(), part.problem.empty() ? "ok" : "NO",
                 part.architecture.empty() ? "" : "  ", part.architecture.c_str());
     const bool listed = !part.misfit.empty();
-    if (!part.problem.empty() && !listed) std::printf("    %s\n", part.problem.c_str());
+    if (!part.problem.empty() && !listed) std::printf("    %s\n", printable(part.problem).c_str());
     print_names("missing", part.misfit.missing);
     print_names("other shape", part.misfit.other_shapes);
     print_names("not known", part.misfit.unknown);

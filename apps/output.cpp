@@ -22,6 +22,13 @@ void write_whole_file(const std::string& path, const std::string& text) {
   throw Error(ErrorCode::kFailedPrecondition, path + ": cannot be written");
 }
 
+std::string printable(std::string text) {
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
+  }
+  return text;
+}
+
 std::string clock_text(double seconds) {
   char text[32];
   const int minutes = static_cast<int>(seconds / 60);

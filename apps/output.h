@@ -8,6 +8,9 @@ namespace lv::apps {
 /// Throws kFailedPrecondition.
 void write_whole_file(const std::string& path, const std::string& text);
 
+/// A text that may come from a file, fit for a terminal: control characters become '?'.
+std::string printable(std::string text);
+
 /// "mm:ss.t" of seconds.
 std::string clock_text(double seconds);
 

@@ -17,6 +17,7 @@ namespace lv {
 namespace {
 
 constexpr size_t kMaxListed = 8;
+constexpr size_t kMaxMissing = 1000;  // a configuration may ask for any number of layers
 
 bool is_gguf(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -136,6 +137,7 @@ struct Checkpoint::State {
       check(outline, ErrorCode::kNotFound,
             name + ": expected a tensor " + tensor + " " + shape_text(expected) + ", got none");
       missing.push_back(tensor + " " + shape_text(expected));
+      if (missing.size() >= kMaxMissing) check_fits(name, {missing, other_shapes, {}});
       return stand_in(expected, dtype);
     }
     const std::vector<int64_t> shape = tensors->shape(tensor);

@@ -18,7 +18,9 @@ namespace {
 
 constexpr uint64_t kMaxKeys = 1 << 16;
 constexpr uint64_t kMaxTensors = 1 << 20;
-constexpr uint64_t kMaxValues = 1 << 24;  // in all arrays together; a value grows in memory
+constexpr uint64_t kMaxValues = 1 << 22;  // in all arrays together; a value grows in memory
+constexpr uint64_t kMaxKeyBytes = 65535;
+constexpr uint64_t kMaxTextBytes = 1 << 28;  // of all keys, names and strings together
 constexpr int kMaxArrayDepth = 4;
 constexpr uint32_t kMaxDimensions = 4;
 constexpr uint32_t kMaxAlignment = 1 << 20;
@@ -115,7 +117,13 @@ class Parser {
 
   std::string text(std::string_view field) {
     const auto length = reader_.read<uint64_t>(field);
-    return std::string(reader_.text(length, field));
+    if (length <= reader_.left() && length > kMaxTextBytes - text_bytes_) {
+      reader_.fail(std::string(field) + ": expected at most " + std::to_string(kMaxTextBytes) +
+                   " bytes of text in the file, got more");
+    }
+    const std::string_view found = reader_.text(length, field);
+    text_bytes_ += length;
+    return std::string(found);
   }
 
   Json parse_metadata(uint64_t keys) {
@@ -123,6 +131,10 @@ class Parser {
     std::unordered_set<std::string> seen;
     for (uint64_t i = 0; i < keys; ++i) {
       std::string key = text("key");
+      if (key.size() > kMaxKeyBytes) {
+        reader_.fail("key: expected at most " + std::to_string(kMaxKeyBytes) + " bytes, got " +
+                     std::to_string(key.size()));
+      }
       if (!seen.insert(key).second) reader_.fail("key " + key + ": given twice");
       const auto type = reader_.read<uint32_t>(key);
       Json value = parse_value(key, type, 0);
@@ -258,6 +270,7 @@ class Parser {
   MappedFilePtr file_;
   ByteReader reader_;
   uint64_t values_ = 0;
+  uint64_t text_bytes_ = 0;
 };
 
 }  // namespace

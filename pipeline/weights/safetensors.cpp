@@ -23,7 +23,7 @@ constexpr size_t kMaxShards = 10'000;
   throw Error(ErrorCode::kInvalidArgument, path + ": " + text);
 }
 
-at::ScalarType element_type(const std::string& path, const std::string& dtype) {
+at::ScalarType element_type(const std::string& dtype) {
   static constexpr std::array<std::pair<std::string_view, at::ScalarType>, 16> kTypes{
       {{"BOOL", at::kBool},
        {"U8", at::kByte},
@@ -44,7 +44,7 @@ at::ScalarType element_type(const std::string& path, const std::string& dtype) {
   for (const auto& [name, type] : kTypes) {
     if (name == dtype) return type;
   }
-  throw Error(ErrorCode::kUnimplemented, path + ": element type '" + dtype + "' is not read here");
+  throw Error(ErrorCode::kUnimplemented, "element type '" + dtype + "' is not read here");
 }
 
 struct Extent {
@@ -53,29 +53,46 @@ struct Extent {
   std::string_view name;
 };
 
-/// One entry of the header; `data_size` bytes follow it.
-MappedTensor parse_entry(const std::string& path, const Json& entry, uint64_t data_size,
-                         Extent& extent) {
+/// Runs `read`, whose errors get `where` in front: which file, tensor and field.
+template <class Read>
+auto named(const std::string& where, Read read) {
+  try {
+    return read();
+  } catch (const Error& problem) {
+    throw Error(problem.code(), where + ": " + problem.what());
+  }
+}
+
+/// One entry of the header; `data_size` bytes follow it. Errors name the field.
+MappedTensor parse_entry(const Json& entry, uint64_t data_size, Extent& extent) {
   MappedTensor tensor;
-  tensor.type = element_type(path, entry.at("dtype").as_string());
-  for (const Json& size : entry.at("shape").as_array()) tensor.shape.push_back(size.as_int());
-  const Json::Array& offsets = entry.at("data_offsets").as_array();
-  if (offsets.size() != 2) fail(path, "data_offsets: expected two numbers");
-  const int64_t begin = offsets[0].as_int();
-  const int64_t end = offsets[1].as_int();
-  if (begin < 0 || end < begin || static_cast<uint64_t>(end) > data_size) {
-    fail(path, "data_offsets: expected a range within " + std::to_string(data_size) +
-                   " bytes, got " + std::to_string(begin) + " to " + std::to_string(end));
-  }
-  const auto bytes = stored_bytes(tensor.type, tensor.shape);
-  if (!bytes || *bytes != static_cast<uint64_t>(end - begin)) {
-    fail(path, "data_offsets: expected " +
-                   (bytes ? std::to_string(*bytes) : std::string("a possible number of")) +
-                   " bytes for its shape, got " + std::to_string(end - begin));
-  }
-  tensor.offset = static_cast<uint64_t>(begin);
-  extent.begin = tensor.offset;
-  extent.end = static_cast<uint64_t>(end);
+  tensor.type = named("dtype", [&] { return element_type(entry.at("dtype").as_string()); });
+  named("shape", [&] {
+    for (const Json& size : entry.at("shape").as_array()) {
+      tensor.shape.push_back(size.as_int());
+      check(tensor.shape.back() >= 0, ErrorCode::kInvalidArgument,
+            "expected sizes of 0 or more, got " + std::to_string(tensor.shape.back()));
+    }
+    return true;
+  });
+  named("data_offsets", [&] {
+    const Json::Array& offsets = entry.at("data_offsets").as_array();
+    check(offsets.size() == 2, ErrorCode::kInvalidArgument, "expected two numbers");
+    const int64_t begin = offsets[0].as_int();
+    const int64_t end = offsets[1].as_int();
+    check(begin >= 0 && end >= begin && static_cast<uint64_t>(end) <= data_size,
+          ErrorCode::kInvalidArgument,
+          "expected a range within " + std::to_string(data_size) + " bytes, got " +
+              std::to_string(begin) + " to " + std::to_string(end));
+    const auto bytes = stored_bytes(tensor.type, tensor.shape);
+    check(bytes && *bytes == static_cast<uint64_t>(end - begin), ErrorCode::kInvalidArgument,
+          "expected " + (bytes ? std::to_string(*bytes) : std::string("a possible number of")) +
+              " bytes for its shape, got " + std::to_string(end - begin));
+    extent.begin = static_cast<uint64_t>(begin);
+    extent.end = static_cast<uint64_t>(end);
+    return true;
+  });
+  tensor.offset = extent.begin;
   return tensor;
 }
 
@@ -132,8 +149,11 @@ TensorStorePtr open_shards(const std::string& folder, const std::string& index_p
   const Json index = read_json_file(index_path);
   std::map<std::string, TensorStorePtr> shards;
   ShardedStore::Index tensors;
-  for (const auto& [name, shard] : index.at("weight_map").as_object()) {
-    const std::string& file = shard.as_string();
+  const Json::Object& weight_map =
+      *named(index_path + ": weight_map", [&] { return &index.at("weight_map").as_object(); });
+  for (const auto& [name, shard] : weight_map) {
+    const std::string file =
+        named(index_path + ": tensor " + name, [&] { return shard.as_string(); });
     // A plain file name: an index must not lead out of its folder.
     if (file.empty() || file == "." || file == ".." ||
         file.find_first_of(std::string_view("/\\\0", 3)) != std::string::npos) {
@@ -172,12 +192,8 @@ TensorStorePtr open_safetensors(const std::string& path) {
   for (const auto& [name, entry] : header.as_object()) {
     if (name == "__metadata__") continue;
     Extent extent{0, 0, name};
-    MappedTensor tensor;
-    try {
-      tensor = parse_entry(path, entry, data_size, extent);
-    } catch (const Error& problem) {
-      throw Error(problem.code(), path + ": tensor " + name + ": " + problem.what());
-    }
+    MappedTensor tensor =
+        named(path + ": tensor " + name, [&] { return parse_entry(entry, data_size, extent); });
     tensor.offset += data_begin;
     extents.push_back(extent);
     if (!index.emplace(name, std::move(tensor)).second)

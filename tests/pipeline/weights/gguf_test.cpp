@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <catch2/catch.hpp>
+#include <filesystem>
 
 #include "tests/pipeline/weights/byte_writer.h"
 #include "tests/support/close_to.h"
@@ -147,6 +148,8 @@ TEST_CASE("gguf headers that lie are refused") {
        "key k: given twice");
   says(GgufWriter(0, 1).key("k", 8).put(uint64_t{1} << 62).bytes(), "k: expected");
   says(GgufWriter(0, 1).key("k", 9).put(uint32_t{0}).put(UINT64_MAX).bytes(), "fewer values");
+  says(GgufWriter(0, 1).put(uint64_t{70000}).text(std::string(70000, 'k')).bytes(),
+       "key: expected at most 65535 bytes, got 70000");
   GgufWriter deep(0, 1);
   deep.key("k", 9);
   for (int level = 0; level < 8; ++level) deep.put(uint32_t{9}).put(uint64_t{1});
@@ -154,6 +157,16 @@ TEST_CASE("gguf headers that lie are refused") {
   for (const uint32_t alignment : {0U, 3U, 1U << 21}) {
     says(GgufWriter(0, 1).key("general.alignment", 4).put(alignment).bytes(), "a power of two");
   }
+}
+
+TEST_CASE("a gguf file of long texts is refused before memory is taken") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "x.gguf";
+  const uint64_t length = uint64_t{3} << 30;
+  write_file(path, GgufWriter(0, 1).key("k", 8).put(length).bytes());
+  std::filesystem::resize_file(path, length + 4096);  // holes: it takes no disk
+  CHECK_THROWS_MATCHES(open_gguf(path), Error,
+                       IsError(ErrorCode::kInvalidArgument, "k: expected at most 268435456 bytes"));
 }
 
 TEST_CASE("gguf tensors that lie are refused") {

@@ -136,6 +136,26 @@ TEST_CASE("an outline lists everything that does not fit") {
   CHECK(outline.misfit().unknown == std::vector<std::string>{"c.weight"});
 }
 
+TEST_CASE("an outline does not go on for ever") {
+  const Checkpoint checkpoint = checkpoint_of({{"a.weight", at::ones({2})}});
+  int64_t asked = 0;
+  const auto build = [&](const Checkpoint& each) {
+    for (int64_t i = 0; i < (1 << 30); ++i, ++asked) (each.root() / i).get("weight", {2});
+    return 0;
+  };
+  CHECK_THROWS_MATCHES(build_fitting(checkpoint, build), Error,
+                       IsError(ErrorCode::kInvalidArgument, "and 992 more"));
+  CHECK(asked < 2000);
+}
+
+TEST_CASE("errors of a configuration name its checkpoint") {
+  const auto build = [](const Checkpoint& each) {
+    return each.config().at("hidden_size").as_int();
+  };
+  CHECK_THROWS_MATCHES(build_fitting(checkpoint_of({}), build), Error,
+                       IsError(ErrorCode::kInvalidArgument, "tiny: JSON"));
+}
+
 TEST_CASE("a part of an outline is an outline") {
   const Checkpoint part = checkpoint_of({{"x.a", at::ones({2})}})
                               .placed({at::kCPU, at::kBFloat16})

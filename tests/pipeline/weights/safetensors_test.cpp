@@ -110,7 +110,14 @@ TEST_CASE("safetensors headers that lie are refused") {
       {R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[-4,0]}})", 4, "range within 4 bytes"},
       {R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0.5,4]}})", 4, "a whole number"},
       {R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", 4, "expected 8 bytes"},
-      {R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", 4, "a possible number"},
+      {R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", 4,
+       "tensor a: shape: expected sizes"},
+      {R"({"a":{"dtype":"F32","shape":[NaN],"data_offsets":[0,4]}})", 4,
+       "x.safetensors: expected JSON"},
+      {R"({"a":{"dtype":"F32","shape":[1.5],"data_offsets":[0,4]}})", 4,
+       "x.safetensors: tensor a: shape: "},
+      {R"({"a":{"dtype":7,"shape":[1],"data_offsets":[0,4]}})", 4,
+       "x.safetensors: tensor a: dtype: "},
       {R"({"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,0]}})", 0,
        "a possible number"},
       {R"({"a":{"dtype":"F32","shape":[0,9223372036854775807,9],"data_offsets":[0,0]}})", 0,
@@ -212,7 +219,10 @@ TEST_CASE("an index that does not fit its shards is refused") {
                        IsError(ErrorCode::kNotFound, "t.safetensors"));
   CHECK_THROWS_MATCHES(open_index(R"({"weight_map": 3})"), Error,
                        IsError(ErrorCode::kInvalidArgument, "expected an object"));
-  CHECK_THROWS_MATCHES(open_index("{}"), Error, IsError(ErrorCode::kInvalidArgument, "weight_map"));
+  CHECK_THROWS_MATCHES(open_index("{}"), Error,
+                       IsError(ErrorCode::kInvalidArgument, "index.json: weight_map: "));
+  CHECK_THROWS_MATCHES(open_index(R"({"weight_map": {"a": 1}})"), Error,
+                       IsError(ErrorCode::kInvalidArgument, "index.json: tensor a: "));
 }
 
 TEST_CASE("a folder without weights says what was expected") {
