@@ -184,10 +184,8 @@ Value Interpreter::slice(const Expression& e) {
   const Value object = evaluate(*e.parts[0]);
   const auto bound = [&](size_t i) { return e.parts[i] ? evaluate(*e.parts[i]) : Value(); };
   const Value begin = bound(1), end = bound(2), step = bound(3);
-  if (object.is_undefined())
-    template_error("'" + object.undefined_name() + "' is undefined, so it has no slices");
   if (object.is_lazy() || !(object.is_list() || object.is_string()))
-    return {};  // as an item that is not there
+    template_error(std::string("a slice of ") + object.kind());
   const Value::List items = object.is_list() ? object.items() : Value::List();
   const auto starts = object.is_string() ? character_starts(object.text()) : std::vector<size_t>();
   const auto size = object.is_string() ? starts.size() - 1 : items.size();

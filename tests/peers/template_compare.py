@@ -26,8 +26,9 @@ VARIABLES = {
     "words": ["b", "A", "c", "ä", ""], "nums": [3, 1, 2, 10, -1], "mixed": [1, "x", None, 2.0, [1, 2], {"k": 1}], "none_list": [],
     "d": {"b": 1, "a": "x", "items": [1], "C": None}, "chat": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": [{"type": "text", "text": "Yo"}, {"type": "image"}]},
                                                          {"role": "tool", "content": {"r": [1.5, True]}}]}
-# Generators that nothing reads are not looked at by jinja2; strings have no '%' with us, lists no methods.
-NOT_OURS = ["expected something to iterate over", "items of", "has no length", " of a string", "a list has no method"]
+# Generators that nothing reads are not looked at by jinja2, which gives constants slices that are undefined; strings have no '%'
+# with us, lists no methods.
+NOT_OURS = ["expected something to iterate over", "items of", "has no length", " of a string", "a list has no method", "a slice of"]
 NAMES = list(VARIABLES) + ["missing"]
 FILTERS = ["trim", "upper", "lower", "title", "capitalize", "length", "count", "first", "last", "list", "reverse", "sort", "unique", "join", "join(', ')", "join('-', attribute='role')",
            "tojson", "tojson(indent=2)", "int", "float", "string", "abs", "round", "round(1)", "max", "min", "items", "dictsort", "default('z')", "default('z', true)", "d(1)",

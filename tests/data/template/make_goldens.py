@@ -333,7 +333,7 @@ messages[0].role ~ messages | length ~ messages[-1]['role']
 "don't (re-do) it's 'x' a.b" | title ~ "don't (re-do) it's" .title()
 3 | round ~ 2.5 | round ~ 3.5 | round ~ 2.345 | round(2) ~ true | round
 [1, 2] * 2 ~ 2 * 'ab' ~ 'ab' * true ~ (1,) * 3 ~ [] * 9 ~ 'a' * -1
-3[1:2] is undefined and none[:] is undefined and {'a': 1}[0:] is undefined
+messages[0][1:]
 'a\n\nb\r\nc'.splitlines() ~ ''.splitlines() ~ 'a\n'.splitlines()
 'abcb'.rfind('b') ~ 'abcb'.index('b') ~ 'a=b=c'.partition('=') ~ 'a'.partition('=')
 ' \n'.isspace() ~ ''.isspace() ~ 'aB'.islower() ~ 'a1'.islower() ~ 'A1'.isupper() ~ '1'.isupper()
@@ -341,7 +341,8 @@ messages[0].role ~ messages | length ~ messages[-1]['role']
 ('x' if [] | select else 'y') ~ ('x' if [] | map('upper') else 'y') ~ ('x' if [] | select | list else 'y') ~ ('x' if {}.items() else 'y')
 '' | indent(2, true) ~ '' | indent ~ missing is callable ~ none is sameas none ~ 1 is sameas true ~ [] | select is sequence
 [{'a': 1}, {'b': 2}] | sort(attribute='z')
-([1] | select)[0] ~ ([1] | map('string'))[:1] ~ ([1, 2] | reverse)[0] ~ [1, 2] | reverse | first
+([1] | select)[0] ~ ([1, 2] | reverse)[0] ~ [1, 2] | reverse | first
+([1] | map('string'))[:1]
 0.0 % -2 ~ ' ' ~ -7.5 % 2 ~ ' ' ~ 7.5 % -2 ~ ([] | select != [])
 """.strip("\n").split("\n")
 
