@@ -38,7 +38,7 @@ services::CaptionRequest request_of(const CaptionFlags& flags) {
   }
   request.prompt = flags.prompt;
   request.options = flags.generation;
-  request.compression = flags.compression.specs(flags.model.model);
+  request.compression = flags.compression.specs();
   request.listen = !flags.no_audio;
   request.read = !flags.no_text;
   return request;

@@ -70,8 +70,8 @@ void CompressionFlags::add_to(CLI::App& command) {
       ->check(CLI::Range(1e-6, 1.0));
 }
 
-std::vector<services::CompressionSpec> CompressionFlags::specs(const std::string& model) const {
-  if (compressor_.empty() && !keep_) return services::usual_compression(model);
+std::vector<services::CompressionSpec> CompressionFlags::specs() const {
+  if (compressor_.empty() && !keep_) return {};
   services::CompressionSpec spec = parse_compression(compressor_.empty() ? "tome" : compressor_);
   if (keep_ && !spec.params.emplace("keep", CLI::detail::to_string(*keep_)).second) {
     throw CLI::ValidationError("--keep", "given twice: also in --compressor");

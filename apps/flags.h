@@ -37,8 +37,8 @@ void add_generation_flags(CLI::App& command, GenerationOptions& options);
 class CompressionFlags {
  public:
   void add_to(CLI::App& command);
-  /// What was asked for, or what is usual for `model`.
-  std::vector<services::CompressionSpec> specs(const std::string& model) const;
+  /// What was asked for; none for what is usual.
+  std::vector<services::CompressionSpec> specs() const;
 
  private:
   std::string compressor_;

@@ -21,7 +21,8 @@ struct CompressionSpec {
   std::map<std::string, std::string> params;
 };
 
-/// Makes the stage that runs these compressors one after the other; none keeps all tokens.
+/// Makes the stage that runs these compressors one after the other; none asks for what is usual
+/// with the model that reads the tokens.
 using MakeCompress =
     std::function<StagePtr<ClipTokens, VisualContext>(const std::vector<CompressionSpec>&)>;
 

@@ -91,7 +91,9 @@ class LocalStages {
     } else if (name == "encode") {
       stages.encode = vision::make_encode(eyes());
     } else if (name == "compress") {
-      stages.compress = compressor;
+      stages.compress = [usual = usual_compression()](const std::vector<CompressionSpec>& specs) {
+        return compressor(specs.empty() ? usual : specs);
+      };
     } else {
       stages.generate = llm::make_generate(language_model());
     }
@@ -103,6 +105,13 @@ class LocalStages {
           "compression: expected one method, got " + std::to_string(specs.size()));
     if (specs.empty()) return vision::make_keep_all({});
     return vision::compressors().make(specs[0].method, Params(specs[0].params));
+  }
+
+  /// How the visual tokens of the model are compressed unless somebody asks otherwise: not at all
+  /// where it was trained to read them.
+  std::vector<CompressionSpec> usual_compression() const {
+    if (model_ != "nano" && has_vision(open_checkpoint(checkpoint_path(model_)))) return {};
+    return {{"tome", {{"keep", kUntrainedKeep}}}};
   }
 
   /// The model's own eyes, or those of nano for a model that has none.
@@ -138,11 +147,6 @@ std::vector<ModelCard> known_models() {
            {std::string(kImageEncoder) + "/model.safetensors",
             std::string(kImageEncoder) + "/config.json"}),
   };
-}
-
-std::vector<CompressionSpec> usual_compression(const std::string& model) {
-  if (model != "nano" && has_vision(open_checkpoint(checkpoint_path(model)))) return {};
-  return {{"tome", {{"keep", kUntrainedKeep}}}};
 }
 
 std::string sample_clip() {

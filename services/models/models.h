@@ -26,10 +26,6 @@ std::vector<ModelCard> known_models();
 /// A clip that comes with Longview. Throws kNotFound if it was not fetched.
 std::string sample_clip();
 
-/// How the visual tokens of `model` are compressed unless somebody asks otherwise: not at all where
-/// it was trained to read them.
-std::vector<CompressionSpec> usual_compression(const std::string& model);
-
 struct WorkplaceOptions {
   /// A known name, or a folder or GGUF file of a language model, or of one that sees. A language
   /// model alone gets the eyes of nano.

@@ -77,11 +77,25 @@ TEST_CASE("each stage of a model that sees opens its own part alone") {
   CHECK_THROWS_WITH(opened(tongue.path(), {"encode"}), Catch::Contains("preprocessor_config.json"));
 }
 
-TEST_CASE("trained eyes keep all of their tokens unless asked") {
-  CHECK(usual_compression(data("tests/data/whole/tiny_llava")).empty());
-  const std::vector<CompressionSpec> nano = usual_compression("nano");
-  REQUIRE(nano.size() == 1);
-  CHECK(nano[0].method == "tome");
+TEST_CASE("trained eyes keep all of their tokens unless asked, others a tenth") {
+  const auto report = [](const std::string& model, const std::vector<CompressionSpec>& specs) {
+    const auto stage = opened(model, {"compress"}).compress(specs);
+    ClipTokens clip;
+    clip.visual.features = at::ones({20, 2});
+    clip.visual.offsets = at::tensor({0, 20}, at::kInt);
+    clip.visual.grids = {{4, 5}};
+    clip.visual.origin = {at::zeros({20}, at::kDouble), at::zeros({20}, at::kInt),
+                          at::zeros({20, 4}), at::ones({20}, at::kByte),
+                          at::zeros({20, 2}, at::kInt)};
+    const VisualContext context = collect(*stage->start(source_of_one(std::move(clip)))).at(0);
+    return std::get<CompressedTokens>(context).reports.at(0);
+  };
+  const std::string sees = data("tests/data/whole/tiny_llava");
+  CHECK(report(sees, {}).tokens_out == 20);
+  CHECK(report(sees, {{"pool", {{"keep", "0.5"}}}}).method == "pool");
+  CHECK(report("nano", {}).method == "tome");
+  CHECK(report("nano", {}).tokens_out == 2);
+  CHECK(report("nano", {{"keep_all", {}}}).tokens_out == 20);
 }
 
 }  // namespace lv::services
