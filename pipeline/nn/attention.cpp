@@ -59,6 +59,31 @@ Partial attend_cpu(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v
           lse.permute({2, 0, 1}).reshape({n, heads})};
 }
 
+/// All scores at once, in `type`. A group's query heads are rows of one product, so that keys and
+/// values are not copied for each of them.
+Partial attend_at_once(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                       CausalMask mask, double scale, at::ScalarType type) {
+  const int64_t n = q.size(0);
+  const int64_t m = k.size(0);
+  const int64_t kv_heads = k.size(1);
+  const int64_t group = q.size(1) / kv_heads;
+  const at::Tensor queries =
+      (q.to(type) * scale).view({n, kv_heads, group, -1}).permute({1, 2, 0, 3});  // [Hkv, G, n, Dh]
+  const at::Tensor keys = k.to(type).permute({1, 2, 0});                          // [Hkv, Dh, m]
+  at::Tensor scores =
+      at::matmul(queries.reshape({kv_heads, group * n, -1}), keys).view({kv_heads, group, n, m});
+  scores.masked_fill_(~visible(n, m, mask, q.device()), kHidden);
+  const at::Tensor lse = at::logsumexp(scores, -1);  // [Hkv, G, n]
+  const at::Tensor weights = scores.sub_(lse.unsqueeze(-1)).exp_().nan_to_num_(0.0);
+  const at::Tensor out = at::matmul(weights.view({kv_heads, group * n, m}),
+                                    v.to(type).transpose(0, 1));  // [Hkv, G n, Dh]
+  return {out.view({kv_heads, group, n, -1})
+              .permute({2, 0, 1, 3})
+              .to(q.scalar_type())
+              .reshape(q.sizes()),
+          lse.permute({2, 0, 1}).to(at::kFloat).reshape({n, -1})};
+}
+
 }  // namespace
 
 Partial merge(const Partial& a, const Partial& b) {
@@ -77,7 +102,7 @@ Partial attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, Ca
   check(mask.offset >= 0 && mask.offset + n <= k.size(0), ErrorCode::kInvalidArgument,
         "attention: expected a key for each of " + std::to_string(mask.offset + n) +
             " positions, got " + std::to_string(k.size(0)));
-  if (!q.is_cpu() || n == 0) return attend_reference(q, k, v, mask, scale);
+  if (n == 0) return attend_reference(q, k, v, mask, scale);
 
   const int64_t end = mask.offset + n;
   const bool windowed = mask.window > 0 && mask.window < end;
@@ -85,6 +110,9 @@ Partial attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, Ca
   const at::Tensor keys = k.slice(0, begin, end);
   const at::Tensor values = v.slice(0, begin, end);
   const int64_t cached = mask.offset - begin;
+  if (!q.is_cpu()) {
+    return attend_at_once(q, keys, values, {cached, mask.window}, scale, at::kFloat);
+  }
   if (n == 1) return attend_cpu(q, keys, values, false, {}, scale);
   if (windowed) {
     const at::Tensor seen = visible(n, end - begin, {cached, mask.window}, q.device());
@@ -102,16 +130,7 @@ Partial attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, Ca
 Partial attend_reference(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                          CausalMask mask, double scale) {
   check_heads(q, k, v);
-  const int64_t group = q.size(1) / k.size(1);
-  const auto by_head = [](const at::Tensor& x) { return x.to(at::kDouble).transpose(0, 1); };
-  const at::Tensor keys = by_head(k).repeat_interleave(group, 0);            // [H, m, Dh]
-  const at::Tensor values = by_head(v).repeat_interleave(group, 0);          // [H, m, Dh]
-  at::Tensor scores = at::matmul(by_head(q), keys.transpose(1, 2)) * scale;  // [H, n, m]
-  scores.masked_fill_(~visible(q.size(0), k.size(0), mask, q.device()), kHidden);
-  const at::Tensor lse = at::logsumexp(scores, -1);  // [H, n]
-  const at::Tensor weights = (scores - lse.unsqueeze(-1)).exp().nan_to_num(0.0);
-  return {at::matmul(weights, values).transpose(0, 1).to(q.scalar_type()).contiguous(),
-          lse.transpose(0, 1).to(at::kFloat).contiguous()};
+  return attend_at_once(q, k, v, mask, scale, at::kDouble);
 }
 
 }  // namespace lv

@@ -29,8 +29,8 @@ Partial merge(const Partial& a, const Partial& b);
 Partial attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, CausalMask mask,
                double scale);
 
-/// The same in float64, all scores at once: what attend() is tested against, and what devices
-/// without a kernel run. Also takes an offset below zero: a query that sees no key yields zeros.
+/// The same in float64, all scores at once: what attend() is tested against. Devices without a
+/// kernel do it in float32. Also takes an offset below zero: a query that sees no key yields zeros.
 Partial attend_reference(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                          CausalMask mask, double scale);
 
