@@ -5,6 +5,7 @@
 #include "audio/encoders/ctranslate2_whisper.h"
 #include "audio/encoders/whisper.h"
 #include "audio/features/log_mel.h"
+#include "llm/engine/grid_positions.h"
 #include "llm/engine/parity.h"
 #include "pipeline/base/json.h"
 #include "pipeline/stage/sources.h"
@@ -60,9 +61,33 @@ Outputs siglip_vision(const Fixture& fixture) {
   return {{"last_hidden_state", encoder->encode(fixture.input("pixel_values")).features}};
 }
 
-/// What a whole model's language model makes of ids of which some stand for visual tokens, [m, D].
+/// A sequence's text, and its visual tokens in place of the ids that stand for them.
+TokenSequence sequence_of(const at::Tensor& ids, const at::Tensor& visual,
+                          const VisualTokens& tokens) {
+  TokenSequence sequence;
+  int64_t used = 0;
+  for (int64_t first = 0; first < ids.size(0);) {
+    const bool seen = visual[first].item<bool>();
+    int64_t last = first + 1;
+    while (last < ids.size(0) && visual[last].item<bool>() == seen) ++last;
+    if (seen) {
+      const at::Tensor rows = at::arange(used, used + last - first, at::kLong);
+      sequence.segments.emplace_back(CompressedTokens{tokens.features.index_select(0, rows),
+                                                      at::ones({last - first}),
+                                                      select(tokens.origin, rows),
+                                                      {}});
+      used += last - first;
+    } else {
+      sequence.segments.emplace_back(TextTokens{ids.slice(0, first, last)});
+    }
+    first = last;
+  }
+  return sequence;
+}
+
+/// What a whole model's language model makes of ids of which some stand for visual tokens.
 Outputs after_pictures(const Fixture& fixture, const Checkpoint& checkpoint,
-                       const at::Tensor& tokens) {
+                       const VisualTokens& tokens) {
   const auto model = llm::load_reference_model(fixture.model_folder, fixture.placement);
   const at::Tensor ids = fixture.input("input_ids").to(at::kLong).squeeze(0);
   at::Tensor visual = at::zeros_like(ids, at::kBool);
@@ -71,9 +96,14 @@ Outputs after_pictures(const Fixture& fixture, const Checkpoint& checkpoint,
     visual = visual.logical_or(ids == checkpoint.config().get(key, -1));
   }
   at::Tensor rows = model->embed(ids).clone();
-  rows.index_put_({visual.to(rows.device())}, tokens.to(rows.device(), rows.scalar_type()));
+  rows.index_put_({visual.to(rows.device())},
+                  tokens.features.to(rows.device(), rows.scalar_type()));
+  at::Tensor positions;
+  if (model->shape().position_axes > 1) {
+    positions = llm::grid_positions(sequence_of(ids, visual, tokens));
+  }
   const llm::CausalOutputs outputs =
-      llm::causal_outputs_after(*model, rows.unsqueeze(0), kGreedyIds);
+      llm::causal_outputs_after(*model, rows.unsqueeze(0), kGreedyIds, positions);
   return {{"logits", outputs.logits},
           {"greedy_ids", outputs.greedy_ids},
           {"greedy_margins", outputs.greedy_margins}};
@@ -88,7 +118,9 @@ Outputs connected(const Fixture& fixture) {
   const at::Tensor pixels = fixture.input("pixel_values");
   const at::Tensor pictures = pixels.dim() == 5 ? pixels.flatten(0, 1) : pixels;
   const at::Tensor features = connector->connect(encoder->encode(pictures)).features;
-  Outputs outputs = after_pictures(fixture, checkpoint, features.flatten(0, 1));
+  VisualTokens tokens;
+  tokens.features = features.flatten(0, 1);
+  Outputs outputs = after_pictures(fixture, checkpoint, tokens);
   outputs["image_features"] = features;
   return outputs;
 }
@@ -108,9 +140,9 @@ Outputs seeing(const Fixture& fixture) {
     look(fixture.input("picture_" + std::to_string(i)).unsqueeze(0), MediaKind::kPicture);
   }
   if (fixture.inputs->contains("film")) look(fixture.input("film"), MediaKind::kVideo);
-  const at::Tensor features = vision::joined(seen).features;
-  Outputs outputs = after_pictures(fixture, checkpoint, features);
-  outputs["image_features"] = features;
+  const VisualTokens tokens = vision::joined(seen);
+  Outputs outputs = after_pictures(fixture, checkpoint, tokens);
+  outputs["image_features"] = tokens.features;
   return outputs;
 }
 

@@ -30,6 +30,9 @@ struct Run {
     const int64_t prompt = request.embeddings.size(0);
     planned_length = std::min(prompt + request.options.max_tokens, request.context_tokens);
     sampler.observe(request.prompt_ids);
+    if (request.positions.defined()) {
+      answer_shift = request.positions.max().item<int64_t>() + 1 - prompt;
+    }
   }
 
   bool reading_prompt() const { return length < request.embeddings.size(0); }
@@ -39,7 +42,8 @@ struct Run {
   Sampler sampler;
   std::optional<SequenceId> sequence;
   int64_t planned_length = 0;
-  int64_t length = 0;  // tokens that the model has read
+  int64_t length = 0;        // tokens that the model has read
+  int64_t answer_shift = 0;  // from how many tokens stand before an answer's token to its position
   int64_t last_id = 0;
 
   // Of whoever holds the loop's mutex.
@@ -161,18 +165,23 @@ class Engine::Loop {
     std::vector<RunPtr> taken;
     int64_t room = limits_.step_tokens;
     for (const RunPtr& run : chosen) {
-      at::Tensor embeddings;
+      at::Tensor embeddings, positions;
+      int64_t first_position = run->length;
       if (run->reading_prompt()) {
         const int64_t left = run->request.embeddings.size(0) - run->length;
         const int64_t count = std::min(left, room);
         if (count == 0) continue;
         room -= count;
         embeddings = run->request.embeddings.slice(0, run->length, run->length + count);
+        if (run->request.positions.defined()) {
+          positions = run->request.positions.slice(0, run->length, run->length + count);
+        }
       } else {
+        first_position += run->answer_shift;
         embeddings = model_->embed(at::tensor({run->last_id}, at::kLong));
       }
       if (!run->sequence) run->sequence = kv_->create(run->planned_length);
-      steps.push_back({*run->sequence, embeddings, run->length, run->planned_length});
+      steps.push_back({*run->sequence, embeddings, first_position, run->planned_length, positions});
       taken.push_back(run);
     }
     chosen = std::move(taken);
@@ -287,6 +296,9 @@ std::unique_ptr<TokenStream> Engine::start(EngineRequest request) {
   request.embeddings = request.embeddings.to(shape.device, shape.dtype);
   const int64_t prompt = request.embeddings.size(0);
   check(prompt > 0, ErrorCode::kInvalidArgument, "prompt: expected at least one token, got none");
+  if (request.positions.defined()) {
+    check_shape(request.positions, "positions", {prompt, shape.position_axes});
+  }
   check(prompt < request.context_tokens, ErrorCode::kOutOfRange,
         "prompt: expected fewer than " + std::to_string(request.context_tokens) +
             " tokens (the context), got " + std::to_string(prompt));

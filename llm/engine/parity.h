@@ -30,8 +30,9 @@ struct CausalOutputs {
 CausalOutputs causal_outputs(const CausalLm& model, const at::Tensor& input_ids,
                              int64_t greedy_count);
 
-/// The same after rows [B, n, D], which may stand for more than text.
+/// The same after rows [B, n, D], which may stand for more than text. `positions` [n, axes] are
+/// where they stand, all one after another if undefined.
 CausalOutputs causal_outputs_after(const CausalLm& model, const at::Tensor& rows,
-                                   int64_t greedy_count);
+                                   int64_t greedy_count, const at::Tensor& positions = {});
 
 }  // namespace lv::llm

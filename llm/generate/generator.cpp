@@ -24,6 +24,7 @@ class Answer {
     const TokenSequence sequence = model.read(prompt);
     EngineRequest request;
     request.embeddings = model.embed(sequence);
+    request.positions = model.positions(sequence);
     for (const auto& segment : sequence.segments) append_ids(segment, request.prompt_ids);
     request.options = sequence.options;
     request.stop_ids = model.stop_ids();

@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "llm/engine/grid_positions.h"
 #include "llm/models/models.h"
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
@@ -214,6 +215,11 @@ at::Tensor LanguageModel::embed(const TokenSequence& sequence) const {
   }
   if (rows.empty()) return at::empty({0, width()}, at::device(shape.device).dtype(shape.dtype));
   return at::cat(rows);
+}
+
+at::Tensor LanguageModel::positions(const TokenSequence& sequence) const {
+  if (parts_.model->shape().position_axes == 1) return {};
+  return grid_positions(sequence);
 }
 
 at::Tensor LanguageModel::embed_text(std::string_view text) const {

@@ -50,6 +50,10 @@ class LanguageModel {
   /// of another width.
   at::Tensor embed(const TokenSequence& sequence) const;
 
+  /// Where the rows stand, [n, axes] int64, for a model whose places have several axes; undefined
+  /// for others, whose rows stand one after another. See grid_positions.h.
+  at::Tensor positions(const TokenSequence& sequence) const;
+
   /// The token embeddings of a text, without the template: [n, D].
   at::Tensor embed_text(std::string_view text) const;
   /// One row a text, the mean of its token embeddings: [C, D]. An empty text gives zeros.

@@ -14,7 +14,7 @@ struct PackedBatch {
   at::Tensor embeddings;              // [n, D]
   at::Tensor offsets;                 // [S + 1] int32 on the CPU; sequence s owns rows
                                       // offsets[s] .. offsets[s + 1]
-  at::Tensor positions;               // [n] int64
+  at::Tensor positions;               // [n] int64, or [n, axes] where one place has several
   std::vector<SequenceId> sequences;  // [S]
   // [S]: how long each sequence is going to be. Position embeddings that depend on it need one
   // value for all steps of a sequence.
@@ -32,6 +32,7 @@ struct ModelShape {
   int64_t head_size = 0;
   int64_t vocabulary = 0;
   int64_t max_positions = 0;          // that the checkpoint was trained for
+  int64_t position_axes = 1;          // 3: tokens of pictures stand at a time, a row and a column
   at::ScalarType dtype = at::kFloat;  // of embeddings, hidden states, keys and values
   at::Device device = at::kCPU;
 

@@ -65,6 +65,7 @@ struct Layout {
   const PackedBatch& batch;
   const int32_t* offsets;
   RopeTable rope;
+  at::Tensor order;  // [n] int64, positions in time
 };
 
 class Attention {
@@ -106,7 +107,7 @@ class Attention {
       const int64_t begin = layout.offsets[s];
       const int64_t end = layout.offsets[s + 1];
       kv.append(sequences[s], layer, k.slice(0, begin, end), v.slice(0, begin, end),
-                layout.batch.positions.slice(0, begin, end));
+                layout.order.slice(0, begin, end));
       const KvView seen = kv.view(sequences[s], layer);
       const CausalMask mask{seen.keys.size(0) - (end - begin), traits_.window};
       const Partial part = attend(q.slice(0, begin, end), seen.keys, seen.values, mask, scale);
@@ -185,7 +186,9 @@ class Decoder : public CausalLm {
 
   at::Tensor forward(const PackedBatch& batch, Memory memory) const override {
     check_batch(batch, sizes_.shape.width);
-    const Layout layout{batch, batch.offsets.const_data_ptr<int32_t>(), rope_table(batch)};
+    const at::Tensor& positions = batch.positions;
+    const Layout layout{batch, batch.offsets.const_data_ptr<int32_t>(), rope_table(batch),
+                        positions.dim() == 1 ? positions : positions.select(1, 0)};
     at::Tensor x = batch.embeddings.clone();
     for (size_t i = 0; i < layers_.size(); ++i) {
       check_cancelled();
@@ -208,6 +211,7 @@ class Decoder : public CausalLm {
         embedding_(root / "model" / "embed_tokens", sizes_.shape.vocabulary, sizes_.shape.width),
         norm_(root / "model" / "norm", sizes_.shape.width, sizes_.eps),
         head_(read_head(root, config, embedding_, sizes_.shape)) {
+    sizes_.shape.position_axes = rope_.axes();
     const WeightScope layers = root / "model" / "layers";
     for (int64_t i = 0; i < sizes_.shape.layers; ++i) {
       layers_.emplace_back(layers / i, sizes_, layer_traits(plan, traits, i, sizes_.shape.layers));

@@ -10,7 +10,12 @@ namespace lv::llm {
 void check_batch(const PackedBatch& batch, int64_t width) {
   check_shape(batch.embeddings, "batch.embeddings", {-1, width});
   const auto count = static_cast<int64_t>(batch.sequences.size());
-  check_shape(batch.positions, "batch.positions", {batch.embeddings.size(0)});
+  const int64_t rows = batch.embeddings.size(0);
+  if (batch.positions.defined() && batch.positions.dim() == 2) {
+    check_shape(batch.positions, "batch.positions", {rows, -1});
+  } else {
+    check_shape(batch.positions, "batch.positions", {rows});
+  }
   check_shape(batch.offsets, "batch.offsets", {count + 1});
   check_dtype(batch.offsets, "batch.offsets", at::kInt);
   check(static_cast<int64_t>(batch.planned_lengths.size()) == count, ErrorCode::kInvalidArgument,
@@ -19,21 +24,30 @@ void check_batch(const PackedBatch& batch, int64_t width) {
 
 PackedBatch pack(const std::vector<SequenceStep>& steps) {
   PackedBatch batch;
+  int64_t axes = 0;  // 0: one, without a dimension of its own
+  for (const SequenceStep& step : steps) {
+    if (step.positions.defined()) axes = step.positions.size(1);
+  }
   std::vector<at::Tensor> embeddings;
-  std::vector<int64_t> positions;
+  std::vector<at::Tensor> positions;
   std::vector<int32_t> offsets{0};
   for (const SequenceStep& step : steps) {
+    const int64_t count = step.embeddings.size(0);
     embeddings.push_back(step.embeddings);
-    for (int64_t i = 0; i < step.embeddings.size(0); ++i) {
-      positions.push_back(step.first_position + i);
+    at::Tensor places = step.positions;
+    if (!places.defined()) {
+      places = at::arange(step.first_position, step.first_position + count, at::kLong);
+      if (axes > 0) places = places.unsqueeze(1).expand({count, axes});
     }
-    offsets.push_back(static_cast<int32_t>(positions.size()));
+    positions.push_back(places);
+    offsets.push_back(offsets.back() + static_cast<int32_t>(count));
     batch.sequences.push_back(step.sequence);
     batch.planned_lengths.push_back(step.planned_length);
   }
   batch.embeddings = embeddings.size() == 1 ? embeddings[0] : at::cat(embeddings);
   batch.offsets = at::tensor(offsets, at::kInt);
-  batch.positions = at::tensor(positions, at::kLong).to(batch.embeddings.device());
+  batch.positions =
+      (positions.size() == 1 ? positions[0] : at::cat(positions)).to(batch.embeddings.device());
   return batch;
 }
 

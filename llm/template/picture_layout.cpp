@@ -106,6 +106,15 @@ std::vector<PicturePiece> write_plain(const CompressedTokens& tokens) {
   return {{"", 0, tokens.embeddings.size(0)}};
 }
 
+std::vector<PicturePiece> write_apart(const CompressedTokens& tokens) {
+  std::vector<PicturePiece> pieces;
+  for (const Run& run : runs_of(tokens)) {
+    if (run.begins_picture && !pieces.empty()) pieces.push_back({"<|vision_end|><|vision_start|>"});
+    pieces.push_back({"", run.first, run.last});
+  }
+  return pieces;
+}
+
 std::vector<PicturePiece> write_tiles(const CompressedTokens& tokens) {
   return written(runs_of(tokens), false);
 }
@@ -124,6 +133,7 @@ PictureLayout picture_layout(std::string_view architecture) {
       {"Idefics3ForConditionalGeneration", {"<image>", write_tiles}},
       {"LlavaForConditionalGeneration", {"<image>", write_plain}},
       {"LlavaOnevisionForConditionalGeneration", {"<image>", write_plain}},
+      {"Qwen2_5_VLForConditionalGeneration", {"<|image_pad|>", write_apart}},
       {"SmolVLMForConditionalGeneration", {"<image>", write_tiles_or_frames}},
   };
   const auto found = all.find(architecture);

@@ -33,6 +33,10 @@ PictureLayout picture_layout(std::string_view architecture);
 /// The tokens and nothing else.
 std::vector<PicturePiece> write_plain(const CompressedTokens& tokens);
 
+/// Each picture after the first behind marks of Qwen2.5-VL's: one ends, the next begins. The
+/// template writes those around all of them.
+std::vector<PicturePiece> write_apart(const CompressedTokens& tokens);
+
 /// Each tile of a picture behind its row and column, a row of tiles a line, the whole picture last.
 /// Tiles that compression left nothing of are left out, and tokens of several tiles or pictures
 /// (kSpread) stay where they stand among the others.

@@ -28,6 +28,11 @@ Rope::Rope(RopeSettings settings, at::Tensor divisors)
     divisors_ = divisors.to(at::kCPU, at::kDouble);
   }
   fixed_ = frequencies(settings_.max_positions);
+  std::vector<int64_t> axis;
+  for (size_t i = 0; i < settings_.sections.size(); ++i) {
+    axis.insert(axis.end(), static_cast<size_t>(settings_.sections[i]), static_cast<int64_t>(i));
+  }
+  if (!axis.empty()) axis_ = at::tensor(axis, at::kLong);
 }
 
 RopeFrequencies Rope::frequencies(int64_t length) const {
@@ -39,7 +44,12 @@ RopeFrequencies Rope::frequencies(int64_t length) const {
 RopeTable Rope::table(const at::Tensor& positions, int64_t length) const {
   const RopeFrequencies f = depends_on_length_ ? frequencies(length) : fixed_;
   const at::Tensor inverse = f.inverse.to(positions.device());
-  const at::Tensor angles = positions.to(at::kDouble).unsqueeze(1) * inverse;  // [n, Dr / 2]
+  at::Tensor places = positions.unsqueeze(-1);  // [n, 1], or [n, Dr / 2]
+  if (positions.dim() != 1) {
+    check_shape(positions, "positions", {-1, axes()});
+    places = axis_.defined() ? positions.index_select(1, axis_.to(positions.device())) : positions;
+  }
+  const at::Tensor angles = places.to(at::kDouble) * inverse;  // [n, Dr / 2]
   return {(angles.cos() * f.attention_factor).to(at::kFloat),
           (angles.sin() * f.attention_factor).to(at::kFloat)};
 }

@@ -2,7 +2,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <iterator>
 
 #include "pipeline/nn/rope_frequencies.h"
 
@@ -22,11 +24,13 @@ class Rope {
   /// `divisors`: undefined, or [Dr / 2] by which the frequencies are divided (GGUF's rope_freqs).
   explicit Rope(RopeSettings settings, at::Tensor divisors = {});
 
-  /// The table of `positions` [n] int64 of a sequence that will be `length` tokens long. A sequence
-  /// keeps one length for all its steps: cached keys were rotated by it.
+  /// The table of `positions` int64 of a sequence that will be `length` tokens long: [n], or
+  /// [n, axes()] where places have more axes than one. A sequence keeps one length for all its
+  /// steps: cached keys were rotated by it.
   RopeTable table(const at::Tensor& positions, int64_t length) const;
 
   bool depends_on_length() const { return depends_on_length_; }
+  int64_t axes() const { return std::max<int64_t>(1, std::ssize(settings_.sections)); }
 
  private:
   RopeFrequencies frequencies(int64_t length) const;
@@ -35,6 +39,7 @@ class Rope {
   at::Tensor divisors_;
   bool depends_on_length_;
   RopeFrequencies fixed_;  // of policies that do not depend on length
+  at::Tensor axis_;        // [Dr / 2] int64, which axis turns each pair; undefined for one axis
 };
 
 /// Rotates the first Dr dimensions of each head of `x` [n, H, Dh], which must be contiguous, in

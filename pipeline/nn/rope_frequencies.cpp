@@ -192,6 +192,31 @@ const Policy& policy_of(const std::string& kind) {
 
 }  // namespace
 
+namespace {
+
+void read_sections(RopeSettings& settings) {
+  if (settings.kind == "mrope") settings.kind = "default";  // as older files name it
+  const Json* sections = settings.keys.find("mrope_section");
+  if (sections == nullptr || sections->is_null()) return;
+  check(!settings.keys.get("mrope_interleaved", false), ErrorCode::kUnimplemented,
+        "mrope_interleaved: expected false, got true");
+  int64_t pairs = 0;
+  for (const Json& section : sections->as_array()) {
+    settings.sections.push_back(section.as_int());
+    check(
+        settings.sections.back() >= 0 && settings.sections.back() <= settings.rotary_size,
+        ErrorCode::kInvalidArgument,
+        "mrope_section: expected pairs of a head, got " + std::to_string(settings.sections.back()));
+    pairs += settings.sections.back();
+  }
+  check(settings.sections.size() == 3 && pairs == settings.rotary_size / 2,
+        ErrorCode::kInvalidArgument,
+        "mrope_section: expected three numbers that add up to " +
+            std::to_string(settings.rotary_size / 2) + ", got " + sections->dump());
+}
+
+}  // namespace
+
 RopeSettings rope_settings(const Json& config, int64_t head_size) {
   RopeSettings settings;
   settings.max_positions = config.get("max_position_embeddings", 2048);
@@ -223,6 +248,7 @@ RopeSettings rope_settings(const Json& config, int64_t head_size) {
   check(settings.rotary_size > 0 && settings.rotary_size % 2 == 0, ErrorCode::kInvalidArgument,
         "rope: expected an even number of rotated dimensions, got " +
             std::to_string(settings.rotary_size));
+  read_sections(settings);
   policy_of(settings.kind);
   return settings;
 }

@@ -14,9 +14,10 @@ namespace lv {
 struct RopeSettings {
   std::string kind = "default";
   double theta = 10000;
-  int64_t rotary_size = 0;       // rotated dimensions of a head, Dr: even
-  int64_t max_positions = 2048;  // what the checkpoint says it reads
-  Json keys;                     // the policy's own, under their Hugging Face names
+  int64_t rotary_size = 0;        // rotated dimensions of a head, Dr: even
+  int64_t max_positions = 2048;   // what the checkpoint says it reads
+  Json keys;                      // the policy's own, under their Hugging Face names
+  std::vector<int64_t> sections;  // pairs that turn with each axis of a place; none: one axis
 };
 
 /// Radians per token of each pair of dimensions. cos and sin are multiplied by `attention_factor`.
@@ -26,7 +27,8 @@ struct RopeFrequencies {
 };
 
 /// The settings in a Hugging Face configuration: rope_parameters, or rope_theta and rope_scaling.
-/// Throws kInvalidArgument that names the key.
+/// mrope_section shares the pairs out among time, row and column (Wang et al., Qwen2-VL, arXiv
+/// 2409.12191, section 2.1). Throws kInvalidArgument that names the key.
 RopeSettings rope_settings(const Json& config, int64_t head_size);
 
 /// The key `rounded_to` (bfloat16 or float16) stands for an implementation that keeps its

@@ -55,7 +55,18 @@ struct Family {
   std::string_view defaults;  // JSON
 };
 
-constexpr std::array<Family, 12> kFamilies = {{
+// Encoders that go by several names.
+constexpr std::string_view kQwen25Vision =
+    R"({"depth": 32, "hidden_size": 3584, "intermediate_size": 3420, "num_heads": 16,
+         "patch_size": 14, "spatial_merge_size": 2, "temporal_patch_size": 2, "window_size": 112,
+         "out_hidden_size": 3584, "fullatt_block_indexes": [7, 15, 23, 31],
+         "tokens_per_second": 4, "hidden_act": "silu"})";
+constexpr std::string_view kIdefics3Vision =
+    R"({"hidden_size": 1152, "intermediate_size": 3072, "num_hidden_layers": 12,
+         "num_attention_heads": 16, "image_size": 224, "patch_size": 32,
+         "hidden_act": "gelu_pytorch_tanh", "layer_norm_eps": 1e-6})";
+
+constexpr std::array<Family, 13> kFamilies = {{
     {"llama", "LlamaForCausalLM",
      R"({"hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32,
          "num_attention_heads": 32, "vocab_size": 32000, "max_position_embeddings": 2048,
@@ -70,11 +81,8 @@ constexpr std::array<Family, 12> kFamilies = {{
          "max_position_embeddings": 32768, "rms_norm_eps": 1e-6})"},
     {"qwen3", "Qwen3ForCausalLM", "{}"},
     {"qwen2_5_vl_text", "Qwen2ForCausalLM", "{}"},
-    {"qwen2_5_vl", "Qwen2_5_VLVisionModel",
-     R"({"depth": 32, "hidden_size": 3584, "intermediate_size": 3420, "num_heads": 16,
-         "patch_size": 14, "spatial_merge_size": 2, "temporal_patch_size": 2, "window_size": 112,
-         "out_hidden_size": 3584, "fullatt_block_indexes": [7, 15, 23, 31],
-         "tokens_per_second": 4, "hidden_act": "silu"})"},
+    {"qwen2_5_vl", "Qwen2_5_VLVisionModel", kQwen25Vision},
+    {"qwen2_5_vl_vision", "Qwen2_5_VLVisionModel", kQwen25Vision},
     {"clip_vision_model", "CLIPVisionModel",
      R"({"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12,
          "num_attention_heads": 12, "image_size": 224, "patch_size": 32,
@@ -87,12 +95,9 @@ constexpr std::array<Family, 12> kFamilies = {{
      R"({"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12,
          "num_attention_heads": 12, "num_patches": 256, "patch_size": 16,
          "hidden_act": "gelu_pytorch_tanh", "layer_norm_eps": 1e-6})"},
-    {"idefics3", "Idefics3VisionTransformer",
-     R"({"hidden_size": 1152, "intermediate_size": 3072, "num_hidden_layers": 12,
-         "num_attention_heads": 16, "image_size": 224, "patch_size": 32,
-         "hidden_act": "gelu_pytorch_tanh", "layer_norm_eps": 1e-6})"},
-    {"idefics3_vision", "Idefics3VisionTransformer", ""},
-    {"smolvlm_vision", "Idefics3VisionTransformer", ""},
+    {"idefics3", "Idefics3VisionTransformer", kIdefics3Vision},
+    {"idefics3_vision", "Idefics3VisionTransformer", kIdefics3Vision},
+    {"smolvlm_vision", "Idefics3VisionTransformer", kIdefics3Vision},
 }};
 
 /// The configuration of a part: what it says itself, what the whole says for all, and the
@@ -102,11 +107,7 @@ Json part_config(const std::string& name, const Json& whole, const Json& own) {
   const auto family = std::ranges::find(kFamilies, type, &Family::model_type);
   check(family != kFamilies.end(), ErrorCode::kUnimplemented,
         name + ": model_type '" + type + "' is not read here");
-  // Idefics3 and its heirs are one encoder.
-  const auto defaults = family->defaults.empty()
-                            ? std::ranges::find(kFamilies, "idefics3", &Family::model_type)
-                            : family;
-  Json config = parse_json(defaults->defaults, "defaults");
+  Json config = parse_json(family->defaults, "defaults");
   for (const auto& [key, value] : own.as_object()) {
     if (!value.is_null()) config.set(key, value);
   }

@@ -66,15 +66,20 @@ def eyes():
                 num_attention_heads=heads, image_size=32, patch_size=8)
 
 
-def fixture(folder, model, processor, seen, features_of, run):
-    """`features_of(model)` are all visual rows; `run(ids)` are the model's other inputs. The visual token is the last id."""
+def fixture(folder, model, processor, seen, features_of, run, opening=()):
+    """`features_of(model)` are all visual rows; `run` are the model's other inputs. The visual token is the last id, and
+    `opening` are ids right before the first."""
     model, stored = give_weights(model)
+    for module in model.modules():
+        if type(module).__name__ == "Qwen2_5_VLVisionRotaryEmbedding":  # rounding weights rounded its frequencies, too
+            module.inv_freq = module.compute_axial_rope_parameters(module.config)[0]
     vocabulary = model.config.get_text_config().vocab_size
     generator = torch.Generator().manual_seed(RANDOM.randrange(2**31))
     words = torch.randint(3, vocabulary - 2, (12,), generator=generator)  # no token that stands for pictures or films
     with torch.inference_mode():
         features = features_of(model)
-        ids = torch.cat([words[:5], torch.full((features.shape[0],), vocabulary - 1), words[5:]]).unsqueeze(0)
+        ids = torch.cat([words[:5], torch.tensor(opening, dtype=torch.long),
+                         torch.full((features.shape[0],), vocabulary - 1), words[5:]]).unsqueeze(0)
         logits = model(input_ids=ids, attention_mask=torch.ones_like(ids), **run).logits
         said = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), **run, max_new_tokens=12, do_sample=False,
                               eos_token_id=None, pad_token_id=0)[:, ids.shape[1]:]
@@ -156,7 +161,27 @@ def onevision(folder, images, is_film):
             dict(pixel_values=inputs["pixel_values"], image_sizes=inputs["image_sizes"], vision_aspect_ratio=rule))
 
 
+def qwen2_5_vl(folder, image):
+    text = sizes()
+    last = text["vocab_size"] - 1
+    half = text["hidden_size"] // text["num_attention_heads"] // 2
+    text["rope_parameters"] = dict(rope_type="default", rope_theta=1e4, mrope_section=[half - 2 * (half // 3), half // 3, half // 3])
+    sight = dict(depth=3, hidden_size=32, intermediate_size=48, num_heads=2, patch_size=8, spatial_merge_size=2,
+                 temporal_patch_size=2, window_size=32, out_hidden_size=text["hidden_size"], fullatt_block_indexes=[1])
+    config = tf.Qwen2_5_VLConfig(vision_config=sight, text_config=text, image_token_id=last, video_token_id=last - 1,
+                                 vision_start_token_id=1, vision_end_token_id=2, attn_implementation="eager")
+    processor = tf.Qwen2VLImageProcessorPil(patch_size=8, min_pixels=1024, max_pixels=RANDOM.choice([4096, 8192]))
+    inputs = processor(image, return_tensors="pt")
+    pixels, grid = torch.as_tensor(inputs["pixel_values"]), torch.as_tensor(inputs["image_grid_thw"])
+    visual = int(grid.prod()) // 4
+    kinds = torch.tensor([[0] * 6 + [1] * visual + [0] * 7], dtype=torch.int)
+    fixture(folder, tf.Qwen2_5_VLForConditionalGeneration(config), processor, stills([image]),
+            lambda m: torch.cat(list(m.model.get_image_features(pixels, grid).pooler_output)),
+            dict(pixel_values=pixels, image_grid_thw=grid, mm_token_type_ids=kinds), opening=[1])
+
+
 FIXTURES = dict(
+    qwen2_5_vl_picture=lambda f: qwen2_5_vl(f, picture(RANDOM.choice([40, 90]), RANDOM.choice([64, 130]))),
     smolvlm_pictures=lambda f: smolvlm(f, pictures(40, 64, 90, 130), True),
     smolvlm_film=lambda f: smolvlm(f, film(), False),
     llava_pictures=lambda f: llava(f, tf.CLIPVisionConfig, pictures(40, 64, 90)),

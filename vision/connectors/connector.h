@@ -37,6 +37,8 @@ struct ConnectorParts {
 /// holds tensors that they do not read.
 ConnectorParts make_connector_parts(const Checkpoint& checkpoint, int64_t encoder_width);
 
+std::unique_ptr<Connector> make_as_is(const Json& config, const WeightScope& scope,
+                                      int64_t encoder_width);
 std::unique_ptr<Connector> make_mlp_connector(const Json& config, const WeightScope& scope,
                                               int64_t encoder_width);
 std::unique_ptr<Connector> make_pixel_shuffle(const Json& config, const WeightScope& scope,

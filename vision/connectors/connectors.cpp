@@ -9,6 +9,7 @@ const Registry<Connector, const Json&, const WeightScope&, int64_t>& connectors(
           {"Idefics3ForConditionalGeneration", make_pixel_shuffle},
           {"LlavaForConditionalGeneration", make_mlp_connector},
           {"LlavaOnevisionForConditionalGeneration", make_mlp_connector},
+          {"Qwen2_5_VLForConditionalGeneration", make_as_is},
           {"SmolVLMForConditionalGeneration", make_pixel_shuffle},
       }};
   return all;

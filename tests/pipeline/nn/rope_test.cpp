@@ -190,4 +190,34 @@ TEST_CASE("rope refuses settings that make no sense") {
           "high_freq_factor");
 }
 
+TEST_CASE("rope in sections turns each pair by its own axis") {
+  const char* const config = GENERATE(
+      R"({"rope_theta": 100.0, "rope_scaling": {"type": "mrope", "mrope_section": [1, 2, 1]}})",
+      R"({"rope_parameters": {"rope_type": "default", "rope_theta": 100.0,
+                              "mrope_section": [1, 2, 1]}})");
+  const Rope rope(settings_of(config, 8));
+  CHECK(rope.axes() == 3);
+  const Rope plain(settings_of(R"({"rope_theta": 100.0})", 8));
+  const auto angle_of = [&](int64_t position) {
+    return plain.table(at::tensor({position}, at::kLong), 0).cos[0];
+  };
+  const at::Tensor got = rope.table(at::tensor({7, 3, 5}, at::kLong).view({1, 3}), 0).cos[0];
+  CHECK(at::equal(got[0], angle_of(7)[0]));
+  CHECK(at::equal(got.slice(0, 1, 3), angle_of(3).slice(0, 1, 3)));
+  CHECK(at::equal(got[3], angle_of(5)[3]));
+  CHECK(at::equal(rope.table(at::tensor({4}, at::kLong), 0).cos[0], angle_of(4)));
+  CHECK_THROWS_WITH(plain.table(at::zeros({1, 3}, at::kLong), 0), Catch::Contains("positions"));
+}
+
+TEST_CASE("rope refuses sections that do not fit") {
+  const auto settings = [](const std::string& keys) {
+    return settings_of((R"({"rope_scaling": {"type": "mrope", )" + keys + "}}").c_str(), 8);
+  };
+  CHECK_THROWS_WITH(settings(R"("mrope_section": [1, 1, 1])"), Catch::Contains("add up to 4"));
+  CHECK_THROWS_WITH(settings(R"("mrope_section": [2, 2])"), Catch::Contains("three numbers"));
+  CHECK_THROWS_WITH(settings(R"("mrope_section": [-1, 2, 3])"), Catch::Contains("got -1"));
+  CHECK_THROWS_WITH(settings(R"("mrope_interleaved": true, "mrope_section": [1, 2, 1])"),
+                    Catch::Contains("mrope_interleaved"));
+}
+
 }  // namespace lv

@@ -1,0 +1,82 @@
+#include "llm/engine/grid_positions.h"
+
+#include <ATen/ATen.h>
+
+#include <catch2/catch.hpp>
+
+namespace lv::llm {
+namespace {
+
+TextTokens text(int64_t count) { return {at::zeros({count}, at::kLong)}; }
+
+/// Pictures of rows x columns places each, one second apart.
+CompressedTokens pictures(int64_t count, int64_t rows, int64_t columns) {
+  std::vector<at::Tensor> boxes;
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t c = 0; c < columns; ++c) {
+      boxes.push_back(
+          at::tensor({static_cast<float>(c) / columns, static_cast<float>(r) / rows,
+                      static_cast<float>(c + 1) / columns, static_cast<float>(r + 1) / rows}));
+    }
+  }
+  const int64_t each = rows * columns;
+  CompressedTokens tokens;
+  tokens.embeddings = at::zeros({count * each, 2});
+  tokens.origin.pts_seconds = at::arange(count, at::kDouble).repeat_interleave(each);
+  tokens.origin.source = at::zeros({count * each}, at::kInt);
+  tokens.origin.box = at::stack(boxes).repeat({count, 1});
+  return tokens;
+}
+
+std::vector<int64_t> axis(const at::Tensor& positions, int64_t which) {
+  const at::Tensor one = positions.select(1, which).contiguous();
+  return {one.const_data_ptr<int64_t>(), one.const_data_ptr<int64_t>() + one.numel()};
+}
+
+using Numbers = std::vector<int64_t>;
+
+}  // namespace
+
+TEST_CASE("a picture's tokens share a time and count rows and columns from there") {
+  TokenSequence sequence;
+  sequence.segments = {text(2), pictures(1, 2, 3), text(2)};
+  const at::Tensor positions = grid_positions(sequence);
+  CHECK(axis(positions, 0) == Numbers{0, 1, 2, 2, 2, 2, 2, 2, 5, 6});
+  CHECK(axis(positions, 1) == Numbers{0, 1, 2, 2, 2, 3, 3, 3, 5, 6});
+  CHECK(axis(positions, 2) == Numbers{0, 1, 2, 3, 4, 2, 3, 4, 5, 6});
+}
+
+TEST_CASE("each frame is a picture behind the one before") {
+  TokenSequence sequence;
+  sequence.segments = {pictures(2, 3, 1)};
+  const at::Tensor positions = grid_positions(sequence);
+  CHECK(axis(positions, 0) == Numbers{0, 0, 0, 3, 3, 3});
+  CHECK(axis(positions, 1) == Numbers{0, 1, 2, 3, 4, 5});
+  CHECK(axis(positions, 2) == Numbers{0, 0, 0, 3, 3, 3});
+}
+
+TEST_CASE("a token that stands for several is in their middle") {
+  CompressedTokens tokens = pictures(1, 1, 4);
+  tokens.embeddings = tokens.embeddings.slice(0, 0, 2);
+  tokens.origin.pts_seconds = tokens.origin.pts_seconds.slice(0, 0, 2);
+  tokens.origin.source = tokens.origin.source.slice(0, 0, 2);
+  tokens.origin.box = at::tensor({0.f, 0.f, .25f, 1.f, .25f, 0.f, 1.f, 1.f}).view({2, 4});
+  TokenSequence sequence;
+  sequence.segments = {tokens};
+  CHECK(axis(grid_positions(sequence), 2) == Numbers{0, 2});
+}
+
+TEST_CASE("grids of any size are told from their boxes") {
+  const int64_t rows = GENERATE(1, 7, 46, 107), columns = GENERATE(1, 13, 64);
+  TokenSequence sequence;
+  sequence.segments = {pictures(1, rows, columns)};
+  const at::Tensor positions = grid_positions(sequence);
+  CHECK(at::equal(positions.select(1, 1), at::arange(rows).repeat_interleave(columns)));
+  CHECK(at::equal(positions.select(1, 2), at::arange(columns).repeat({rows})));
+}
+
+TEST_CASE("a sequence of nothing has no positions") {
+  CHECK(grid_positions({}).sizes() == at::IntArrayRef({0, 3}));
+}
+
+}  // namespace lv::llm
