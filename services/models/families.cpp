@@ -15,6 +15,8 @@ const std::vector<ModelFamily>& model_families() {
       {"MistralForCausalLM", "text", "mistralai/Mistral-7B-Instruct-v0.1", 14.5},
       {"Qwen2ForCausalLM", "text", "Qwen/Qwen2.5-0.5B-Instruct", 0.99},
       {"Qwen3ForCausalLM", "text", "Qwen/Qwen3-0.6B", 1.5},
+      {"Qwen2_5_VLForConditionalGeneration", "pictures, and the frames of video one by one",
+       "Qwen/Qwen2.5-VL-3B-Instruct", 7.5},
       {"SmolLM3ForCausalLM", "text", "HuggingFaceTB/SmolLM3-3B", 6.2},
       {"SmolVLMForConditionalGeneration", "pictures and video",
        "HuggingFaceTB/SmolVLM2-256M-Video-Instruct", 0.51},
