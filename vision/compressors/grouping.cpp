@@ -70,4 +70,14 @@ double fidelity_of(const at::Tensor& features, const Grouping& grouping,
       .item<double>();
 }
 
+CompressedTokens reported(CompressedTokens out, const char* method, double keep,
+                          const VisualTokens& tokens, const Grouping& grouping,
+                          std::chrono::steady_clock::time_point begin) {
+  const double fidelity = fidelity_of(tokens.features, grouping, out.embeddings);
+  const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
+  out.reports.push_back(
+      {method, keep, tokens.features.size(0), grouping.count, fidelity, took.count()});
+  return out;
+}
+
 }  // namespace lv::vision

@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <chrono>
 #include <cstdint>
 
 #include "pipeline/types/visual_tokens.h"
@@ -25,5 +26,11 @@ CompressedTokens grouped(const VisualTokens& tokens, const Grouping& grouping,
 /// as like nothing. 1 if there are no tokens.
 double fidelity_of(const at::Tensor& features, const Grouping& grouping,
                    const at::Tensor& embeddings);
+
+/// Appends the report of a method that kept the share `keep`, or was asked to, and began at
+/// `begin`.
+CompressedTokens reported(CompressedTokens out, const char* method, double keep,
+                          const VisualTokens& tokens, const Grouping& grouping,
+                          std::chrono::steady_clock::time_point begin);
 
 }  // namespace lv::vision

@@ -1,7 +1,5 @@
 #include <ATen/ATen.h>
 
-#include <chrono>
-
 #include "pipeline/base/error.h"
 #include "vision/compressors/budget.h"
 #include "vision/compressors/compressors.h"
@@ -54,11 +52,7 @@ class Pool : public Compressor {
     grouping.row_of = at::tensor(row_of, at::kLong).to(tokens.features.device());
     CompressedTokens out =
         grouped(tokens, grouping, grouping.count == count ? tokens.features : at::Tensor());
-    const double fidelity = fidelity_of(tokens.features, grouping, out.embeddings);
-    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
-    out.reports.push_back(
-        {"pool", budget_.keep(count), count, grouping.count, fidelity, took.count()});
-    return out;
+    return reported(std::move(out), "pool", budget_.keep(count), tokens, grouping, begin);
   }
 
  private:

@@ -1,7 +1,5 @@
 #include <ATen/ATen.h>
 
-#include <chrono>
-
 #include "pipeline/base/error.h"
 #include "vision/compressors/budget.h"
 #include "vision/compressors/compressors.h"
@@ -46,12 +44,8 @@ class Tome : public Compressor {
       grouping.count += left;
     }
     const at::Tensor features = rows.empty() ? tokens.features : at::cat(rows);
-    CompressedTokens out = grouped(tokens, grouping, features);
-    const double fidelity = fidelity_of(tokens.features, grouping, features);
-    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
-    out.reports.push_back({"tome", budget_.keep(tokens.features.size(0)), tokens.features.size(0),
-                           grouping.count, fidelity, took.count()});
-    return out;
+    const double keep = budget_.keep(tokens.features.size(0));
+    return reported(grouped(tokens, grouping, features), "tome", keep, tokens, grouping, begin);
   }
 
  private:

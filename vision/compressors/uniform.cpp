@@ -1,7 +1,5 @@
 #include <ATen/ATen.h>
 
-#include <chrono>
-
 #include "vision/compressors/budget.h"
 #include "vision/compressors/compressors.h"
 #include "vision/compressors/grouping.h"
@@ -35,11 +33,8 @@ class Uniform : public Compressor {
     out.embeddings = tokens.features.index_select(0, kept);
     out.sizes = at::bincount(grouping.row_of, {}, grouping.count).to(at::kFloat);
     out.origin = select(tokens.origin, kept);
-    const double fidelity = fidelity_of(tokens.features, grouping, out.embeddings);
-    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
-    out.reports.push_back({"uniform", budget_.keep(tokens.features.size(0)),
-                           tokens.features.size(0), grouping.count, fidelity, took.count()});
-    return out;
+    const double keep = budget_.keep(tokens.features.size(0));
+    return reported(std::move(out), "uniform", keep, tokens, grouping, begin);
   }
 
  private:
