@@ -161,9 +161,10 @@ TokenizerPtr load_tokenizer(const Checkpoint& checkpoint) {
         checkpoint.name() +
             ": expected a tokenizer.json, a tokenizer.model or a GGUF file's tokenizer, got none");
   const std::string path = (has_json ? json : pieces).string();
+  const Json description = has_json ? read_json_file(path) : Json();  // whose errors name the file
   try {
-    TokenizerParts parts = has_json ? parts_from_json(read_json_file(path))
-                                    : parts_from_sentence_piece_folder(folder, path);
+    TokenizerParts parts =
+        has_json ? parts_from_json(description) : parts_from_sentence_piece_folder(folder, path);
     read_ends(folder, checkpoint.config(), parts);
     if (!has_json) read_added_ends(optional_file(folder / "tokenizer_config.json"), parts);
     return std::make_shared<const Tokenizer>(std::move(parts));

@@ -12,7 +12,7 @@ namespace lv::llm {
 namespace {
 
 [[noreturn]] void broken(const std::string& what) {
-  throw Error(ErrorCode::kInvalidArgument, "tokenizer.model: " + what);
+  throw Error(ErrorCode::kInvalidArgument, "SentencePiece model: " + what);
 }
 
 /// One field of a message: a number, or bytes.
@@ -100,7 +100,7 @@ void read_trainer(std::string_view message, SentencePieceModel& model) {
     if (field.number == 3) kind = field.integer;
     if (field.number == 24 && field.integer != 0) {
       throw Error(ErrorCode::kUnimplemented,
-                  "tokenizer.model: treat_whitespace_as_suffix: expected false, got true");
+                  "SentencePiece model: treat_whitespace_as_suffix: expected false, got true");
     }
     if (field.number == 35) model.byte_fallback = field.integer != 0;
     if (field.number == 40) model.unknown_id = id;
@@ -109,7 +109,7 @@ void read_trainer(std::string_view message, SentencePieceModel& model) {
   }
   if (kind != 1 && kind != 2) {
     throw Error(ErrorCode::kUnimplemented,
-                "tokenizer.model: model_type: expected 1 (unigram) or 2 (BPE), got " +
+                "SentencePiece model: model_type: expected 1 (unigram) or 2 (BPE), got " +
                     std::to_string(kind));
   }
   model.unigram = kind == 1;
