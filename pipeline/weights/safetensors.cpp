@@ -152,8 +152,8 @@ TensorStorePtr open_shards(const std::string& folder, const std::string& index_p
   const Json::Object& weight_map =
       *named(index_path + ": weight_map", [&] { return &index.at("weight_map").as_object(); });
   for (const auto& [name, shard] : weight_map) {
-    const std::string file =
-        named(index_path + ": tensor " + name, [&] { return shard.as_string(); });
+    const std::string file = named(index_path + ": tensor " + name,
+                                   [&file_name = shard] { return file_name.as_string(); });
     // A plain file name: an index must not lead out of its folder.
     if (file.empty() || file == "." || file == ".." ||
         file.find_first_of(std::string_view("/\\\0", 3)) != std::string::npos) {
@@ -192,8 +192,9 @@ TensorStorePtr open_safetensors(const std::string& path) {
   for (const auto& [name, entry] : header.as_object()) {
     if (name == "__metadata__") continue;
     Extent extent{0, 0, name};
-    MappedTensor tensor =
-        named(path + ": tensor " + name, [&] { return parse_entry(entry, data_size, extent); });
+    MappedTensor tensor = named(path + ": tensor " + name, [&, &described = entry] {
+      return parse_entry(described, data_size, extent);
+    });
     tensor.offset += data_begin;
     extents.push_back(extent);
     if (!index.emplace(name, std::move(tensor)).second)
