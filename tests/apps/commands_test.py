@@ -168,6 +168,25 @@ class ModelsTest(unittest.TestCase):
         self.assertTrue(cards["nano"]["on_disk"])
         self.assertGreater(cards["nano"]["bytes"], 100e6)
 
+    def test_a_model_is_checked_from_its_headers(self):
+        data = Path(__file__).parents[1] / "data"
+        status, output, errors = run("models", "check", "--json", data / "whole" / "tiny_smolvlm")
+        self.assertEqual(status, 0, errors)
+        report = json.loads(output)
+        self.assertTrue(report["loads"])
+        self.assertIn("image encoder", [part["part"] for part in report["parts"]])
+        status, output, _ = run("models", "check", data / "whole" / "tiny_smolvlm", data / "none")
+        self.assertEqual(status, 1)
+        self.assertIn("no such file", output)
+
+    def test_devices_and_types_that_are_not_there(self):
+        for flags, says in ((("--device", "tpu"), "cpu, cuda or cuda:N"), (("--dtype", "int8"), "bfloat16"),
+                            (("--dtype", "float16"), "float16"), (("--device", "cuda:99"), "cuda:99")):
+            status, _, errors = run("caption", "none.mp4", *flags)
+            self.assertEqual(status, 1)
+            self.assertIn(says, errors)
+            self.assertEqual(len(errors.splitlines()), 1)
+
 
 if __name__ == "__main__":
     unittest.main()

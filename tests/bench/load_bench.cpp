@@ -10,6 +10,7 @@
 #include "llm/models/models.h"
 #include "llm/models/packed_batch.h"
 #include "pipeline/weights/checkpoint.h"
+#include "pipeline/weights/model_parts.h"
 
 // load_bench MODEL [DTYPE]: seconds to load the language model of a checkpoint, to read 64 tokens,
 // and for one token more; and the most memory that was resident, as a share of the weights in the
@@ -44,7 +45,7 @@ int64_t numbers_of(const TensorStore& tensors) {
 void run(const std::string& path, const std::string& dtype) {
   const double before = status_bytes("VmHWM");
   auto start = std::chrono::steady_clock::now();
-  const Checkpoint checkpoint = open_checkpoint(path, parse_placement("cpu", dtype));
+  const Checkpoint checkpoint = text_part(open_checkpoint(path, parse_placement("cpu", dtype)));
   const auto model = llm::make_model(checkpoint);
   const double load = seconds_since(start);
   const double loaded = status_bytes("VmHWM") - before;
