@@ -1,4 +1,5 @@
 #include <ATen/ATen.h>
+#include <c10/util/Exception.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -95,6 +96,9 @@ bool report(const std::string& folder, const Placement& placement) {
     verdict = tokenizer ? check_tokenizer(folder) : check_tensors(folder, about, placement);
   } catch (const Error& problem) {
     verdict.reason = problem.what();
+  } catch (const c10::Error& problem) {  // one fixture must not hide the others
+    const std::string text = problem.what_without_backtrace();
+    verdict.reason = text.substr(0, text.find('\n'));
   }
   const bool pass = verdict.reason.empty();
   std::printf("%s %s %.3g %.3g%s%s\n", pass ? "PASS" : "FAIL", name.c_str(), verdict.error,
