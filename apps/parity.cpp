@@ -19,8 +19,9 @@
 namespace lv::apps {
 namespace {
 
-/// For types of 8 or 11 bits, which the fixtures' own tolerances are not made for.
-constexpr double kNarrowTolerance = 0.06;
+/// For types of 8 or 11 bits, which the fixtures' own tolerances are not made for: run in bfloat16,
+/// the reference itself is up to 0.081 away (YaRN with an attention factor).
+constexpr double kNarrowTolerance = 0.1;
 
 /// How many of the greedy ids must be the reference's: in less than float32, those before the first
 /// whose lead over the next best is within what the type loses.

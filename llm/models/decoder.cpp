@@ -94,7 +94,7 @@ class Attention {
       rotate_(q, layout.rope);
       rotate_(k, layout.rope);
     }
-    return o_(attend_each(q, k, v, layout, layer, kv).view({n, -1}));
+    return o_(attend_each(q, k, v, layout, layer, kv).reshape({n, -1}));
   }
 
  private:
