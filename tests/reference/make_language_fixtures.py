@@ -5,34 +5,12 @@ as older checkpoints write them.
 
 Needs torch 2.11.0, transformers 5.17.0 and safetensors. A fixture is a folder as `longview parity` reads it: model/,
 inputs.safetensors, expected.safetensors, about.json. seeds.py runs it over several seeds."""
-import argparse
 import json
-import random
-import shutil
-from pathlib import Path
 
 import torch
 import transformers as tf
-from safetensors.torch import save_file
 
-RANDOM = random.Random()
-TOLERANCE = 2e-4
-
-
-def draw(*shape):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(RANDOM.randrange(2**31)))
-
-
-def give_weights(model):
-    """Norms near one, biases that matter, and matrices that keep logits lively; rounded to the type they are stored in."""
-    stored = RANDOM.choice([torch.float32, torch.bfloat16, torch.float16])
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            if weight.ndim > 1:
-                weight.copy_(draw(*weight.shape) * 1.2 / weight[0].numel() ** 0.5)
-            else:
-                weight.copy_(("norm" in name) + (0.2 if "norm" in name else 0.1) * draw(*weight.shape))
-    return model.to(stored).float().eval(), stored
+from fixtures import RANDOM, draw_ids, give_weights, main, write
 
 
 def sizes(**others):
@@ -45,23 +23,14 @@ def sizes(**others):
 def fixture(folder, family, model, length, rewrite=None):
     """Logits of two random texts, and what greedily follows the first. `rewrite` changes the saved configuration."""
     model, stored = give_weights(model)
-    generator = torch.Generator().manual_seed(RANDOM.randrange(2**31))
-    ids = torch.randint(3, model.config.vocab_size, (2, length), generator=generator)
+    ids = draw_ids(3, model.config.vocab_size, 2, length)
     with torch.inference_mode():
         logits = model(input_ids=ids).logits
         said = model.generate(ids[:1], max_new_tokens=12, do_sample=False, eos_token_id=None, pad_token_id=0)[:, length:]
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    model.to(stored).save_pretrained(folder / "model")
+    write(folder, family, [model.to(stored)], dict(input_ids=ids), dict(logits=logits, greedy_ids=said))
     if rewrite:
         path = folder / "model" / "config.json"
         path.write_text(json.dumps(rewrite(json.loads(path.read_text())), indent=1))
-    outputs = dict(logits=logits.float().contiguous(), greedy_ids=said.float().contiguous())
-    save_file(dict(input_ids=ids), str(folder / "inputs.safetensors"))
-    save_file(outputs, str(folder / "expected.safetensors"))
-    about = dict(family=family, inputs=dict(input_ids=list(ids.shape)), outputs={k: list(v.shape) for k, v in outputs.items()},
-                 tolerance=TOLERANCE, reference=f"transformers {tf.__version__}, torch {torch.__version__}, CPU float32")
-    (folder / "about.json").write_text(json.dumps(about, indent=1) + "\n")
 
 
 def llama(folder, rope, length, rewrite=None, **others):
@@ -130,19 +99,5 @@ FIXTURES = {
 }
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", nargs="+", choices=sorted(FIXTURES), default=list(FIXTURES))
-    options = parser.parse_args()
-    tf.utils.logging.set_verbosity_error()
-    for name in options.only:
-        RANDOM.seed(f"{options.seed} {name}")
-        torch.manual_seed(0)
-        FIXTURES[name](options.out / name)
-        print(name)
-
-
 if __name__ == "__main__":
-    main()
+    main(FIXTURES, __doc__)

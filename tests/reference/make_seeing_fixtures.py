@@ -5,35 +5,11 @@
 Needs numpy, torch 2.11.0, torchvision, transformers 5.17.0 and safetensors. A fixture is a folder as `longview parity` reads it:
 model/ with its processor, inputs.safetensors (picture_0, ... or film, uint8, and input_ids), expected.safetensors, about.json.
 seeds.py runs it over several seeds."""
-import argparse
-import json
-import random
-import shutil
-from pathlib import Path
-
 import numpy as np
 import torch
 import transformers as tf
-from safetensors.torch import save_file
 
-RANDOM = random.Random()
-TOLERANCE = 2e-4
-
-
-def draw(*shape):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(RANDOM.randrange(2**31)))
-
-
-def give_weights(model):
-    """Norms near one, biases that matter, and matrices that keep logits lively; rounded to the type they are stored in."""
-    stored = RANDOM.choice([torch.float32, torch.bfloat16, torch.float16])
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            if weight.ndim > 1:
-                weight.copy_(draw(*weight.shape) * 1.2 / weight[0].numel() ** 0.5)
-            else:
-                weight.copy_(("norm" in name) + (0.2 if "norm" in name else 0.1) * draw(*weight.shape))
-    return model.to(stored).float().eval(), stored
+from fixtures import RANDOM, draw_ids, give_weights, main, write
 
 
 def picture(height, width):
@@ -74,8 +50,7 @@ def fixture(folder, model, processor, seen, features_of, run, opening=()):
         if type(module).__name__ == "Qwen2_5_VLVisionRotaryEmbedding":  # rounding weights rounded its frequencies, too
             module.inv_freq = module.compute_axial_rope_parameters(module.config)[0]
     vocabulary = model.config.get_text_config().vocab_size
-    generator = torch.Generator().manual_seed(RANDOM.randrange(2**31))
-    words = torch.randint(3, vocabulary - 2, (12,), generator=generator)  # no token that stands for pictures or films
+    words = draw_ids(3, vocabulary - 2, 12)  # no token that stands for pictures or films
     with torch.inference_mode():
         features = features_of(model)
         ids = torch.cat([words[:5], torch.tensor(opening, dtype=torch.long),
@@ -83,19 +58,8 @@ def fixture(folder, model, processor, seen, features_of, run, opening=()):
         logits = model(input_ids=ids, attention_mask=torch.ones_like(ids), **run).logits
         said = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), **run, max_new_tokens=12, do_sample=False,
                               eos_token_id=None, pad_token_id=0)[:, ids.shape[1]:]
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    model.to(stored).save_pretrained(folder / "model")
-    processor.save_pretrained(folder / "model")
-    inputs = dict(seen, input_ids=ids)
-    outputs = dict(image_features=features.float().contiguous(), logits=logits.float().contiguous(),
-                   greedy_ids=said.float().contiguous())
-    save_file(inputs, str(folder / "inputs.safetensors"))
-    save_file(outputs, str(folder / "expected.safetensors"))
-    about = dict(family="seeing", inputs={k: list(v.shape) for k, v in inputs.items()},
-                 outputs={k: list(v.shape) for k, v in outputs.items()}, tolerance=TOLERANCE,
-                 reference=f"transformers {tf.__version__}, torch {torch.__version__}, CPU float32")
-    (folder / "about.json").write_text(json.dumps(about, indent=1) + "\n")
+    write(folder, "seeing", [model.to(stored), processor], dict(seen, input_ids=ids),
+          dict(image_features=features, logits=logits, greedy_ids=said))
 
 
 def stills(images):
@@ -192,13 +156,4 @@ FIXTURES = dict(
     onevision_film=lambda f: onevision(f, film(), True))
 
 if __name__ == "__main__":
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("out", type=Path)
-    options.add_argument("--seed", type=int, default=0)
-    options.add_argument("--only", nargs="*", choices=FIXTURES)
-    given = options.parse_args()
-    tf.utils.logging.disable_progress_bar()
-    for name in given.only or FIXTURES:
-        RANDOM.seed(f"{given.seed}/{name}")
-        torch.manual_seed(given.seed)
-        FIXTURES[name](given.out / name)
+    main(FIXTURES, __doc__)

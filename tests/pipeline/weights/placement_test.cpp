@@ -3,41 +3,17 @@
 #include <ATen/ATen.h>
 
 #include <catch2/catch.hpp>
-#include <map>
 #include <string>
-#include <utility>
 
 #include "pipeline/nn/linear.h"
 #include "pipeline/weights/checkpoint.h"
 #include "pipeline/weights/fitting.h"
 #include "tests/support/close_to.h"
 #include "tests/support/is_error.h"
+#include "tests/support/memory_store.h"
 
 namespace lv {
 namespace {
-
-class MemoryStore : public TensorStore {
- public:
-  using Tensors = std::map<std::string, at::Tensor, std::less<>>;
-  explicit MemoryStore(Tensors tensors) : tensors_(std::move(tensors)) {}
-  std::vector<std::string> names() const override {
-    std::vector<std::string> all;
-    for (const auto& [name, tensor] : tensors_) all.push_back(name);
-    return all;
-  }
-  bool contains(std::string_view name) const override { return tensors_.contains(name); }
-  StoredTensor get(std::string_view name) const override { return tensors_.find(name)->second; }
-  std::vector<int64_t> shape(std::string_view name) const override {
-    return tensors_.find(name)->second.sizes().vec();
-  }
-
- private:
-  Tensors tensors_;
-};
-
-Checkpoint checkpoint_of(MemoryStore::Tensors tensors) {
-  return Checkpoint("tiny", Json(), std::make_shared<const MemoryStore>(std::move(tensors)));
-}
 
 const Placement kAuto{at::kCPU, std::nullopt};
 
@@ -85,7 +61,7 @@ TEST_CASE("matrices of half precision stay in their memory on the CPU") {
   const auto type = GENERATE(at::kHalf, at::kBFloat16);
   const at::Tensor weight = at::randn({5, 64}).to(type);
   const Checkpoint checkpoint =
-      checkpoint_of({{"a.weight", weight}, {"a.bias", at::ones({5}, type)}}).placed(kAuto);
+      checkpoint_of("null", {{"a.weight", weight}, {"a.bias", at::ones({5}, type)}}).placed(kAuto);
   const Linear linear(checkpoint.root() / "a", 64, 5);
   const auto blocks = std::get<QuantizedMatrix>(linear.weight());
   CHECK(blocks.blocks.const_data_ptr() == weight.const_data_ptr());
@@ -99,7 +75,7 @@ TEST_CASE("matrices of half precision stay in their memory on the CPU") {
 
 TEST_CASE("rows that are no whole blocks become dense") {
   const at::Tensor weight = at::randn({5, 33}).to(at::kHalf);
-  const Checkpoint checkpoint = checkpoint_of({{"a.weight", weight}});
+  const Checkpoint checkpoint = checkpoint_of("null", {{"a.weight", weight}});
   for (const auto& placement : {kAuto, Placement{at::kCPU, at::kBFloat16}}) {
     const Checkpoint placed = checkpoint.placed(placement);
     const Linear linear(placed.root() / "a", 33, 5);
@@ -112,6 +88,7 @@ TEST_CASE("rows that are no whole blocks become dense") {
 
 TEST_CASE("an outline lists everything that does not fit") {
   const Checkpoint checkpoint = checkpoint_of(
+      "null",
       {{"a.weight", at::ones({2, 3})}, {"b.weight", at::ones({4})}, {"c.weight", at::ones({2})}});
   const auto build = [](const Checkpoint& each) {
     const WeightScope root = each.root();
@@ -137,7 +114,7 @@ TEST_CASE("an outline lists everything that does not fit") {
 }
 
 TEST_CASE("an outline does not go on for ever") {
-  const Checkpoint checkpoint = checkpoint_of({{"a.weight", at::ones({2})}});
+  const Checkpoint checkpoint = checkpoint_of("null", {{"a.weight", at::ones({2})}});
   int64_t asked = 0;
   const auto build = [&](const Checkpoint& each) {
     for (int64_t i = 0; i < (1 << 30); ++i, ++asked) (each.root() / i).get("weight", {2});
@@ -152,12 +129,12 @@ TEST_CASE("errors of a configuration name its checkpoint") {
   const auto build = [](const Checkpoint& each) {
     return each.config().at("hidden_size").as_int();
   };
-  CHECK_THROWS_MATCHES(build_fitting(checkpoint_of({}), build), Error,
+  CHECK_THROWS_MATCHES(build_fitting(checkpoint_of("null", {}), build), Error,
                        IsError(ErrorCode::kInvalidArgument, "tiny: JSON"));
 }
 
 TEST_CASE("a part of an outline is an outline") {
-  const Checkpoint part = checkpoint_of({{"x.a", at::ones({2})}})
+  const Checkpoint part = checkpoint_of("null", {{"x.a", at::ones({2})}})
                               .placed({at::kCPU, at::kBFloat16})
                               .outline()
                               .part(Json(), {{"x.", ""}});
