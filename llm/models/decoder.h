@@ -13,9 +13,9 @@ namespace lv::llm {
 
 /// How a family differs from Llama. Biases are read where a checkpoint has them.
 struct DecoderTraits {
-  std::vector<int64_t> windows;  // keys each layer sees, 0 for all; empty: all in every layer
-  std::vector<bool> rotated;     // whether each layer rotates queries and keys; empty: all do
-  bool qk_norm = false;          // RmsNorm of each query and key head
+  std::vector<int64_t> windows;    // keys each layer sees, 0 for all; empty: all in every layer
+  std::vector<bool> rotated = {};  // whether each layer rotates queries and keys; empty: all do
+  bool qk_norm = false;            // RmsNorm of each query and key head
 };
 
 /// A decoder of the Llama family: RMS norms before attention and before a gated MLP, rotary
