@@ -6,8 +6,6 @@
 #include "pipeline/base/params.h"
 
 namespace lv::apps {
-namespace {}  // namespace
-
 void SamplingFlags::add_to(CLI::App& command) {
   auto* rule = command.add_option_group("frames", "Which pictures of a film to look at");
   rule->add_option("--frames", frames_, "this many, evenly spread (default 8)")
