@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
 #include <set>
 
 #include "audio/decode/decode.h"
@@ -109,15 +110,20 @@ class LocalStages {
 
   /// How the visual tokens of the model are compressed unless somebody asks otherwise: not at all
   /// where it was trained to read them.
-  std::vector<CompressionSpec> usual_compression() const {
-    if (model_ != "nano" && has_vision(open_checkpoint(checkpoint_path(model_)))) return {};
+  std::vector<CompressionSpec> usual_compression() {
+    if (model_ != "nano" && has_vision(checkpoint())) return {};
     return {{"tome", {{"keep", kUntrainedKeep}}}};
   }
 
   /// The model's own eyes, or those of nano for a model that has none.
   vision::EncodeParts eyes() {
-    const Checkpoint checkpoint = open_checkpoint(checkpoint_path(model_), placement_);
-    return has_vision(checkpoint) ? vision::load_eyes(checkpoint) : nano_eyes(*language_model());
+    return has_vision(checkpoint()) ? vision::load_eyes(checkpoint())
+                                    : nano_eyes(*language_model());
+  }
+
+  const Checkpoint& checkpoint() {
+    if (!checkpoint_) checkpoint_ = open_checkpoint(checkpoint_path(model_), placement_);
+    return *checkpoint_;
   }
 
   const llm::LanguageModelPtr& language_model() {
@@ -129,6 +135,7 @@ class LocalStages {
   const std::string& model_;
   const Placement placement_;
   Workplace& workplace_;
+  std::optional<Checkpoint> checkpoint_;
   llm::LanguageModelPtr language_model_;
 };
 
