@@ -26,11 +26,7 @@ class PixelShuffle : public Connector {
     check(rows % side_ == 0 && columns % side_ == 0, ErrorCode::kInvalidArgument,
           "pixel shuffle: expected a grid in squares of " + std::to_string(side_) + ", got " +
               shape_text({rows, columns}));
-    const at::Tensor squares =
-        pictures.features
-            .reshape({-1, rows / side_, side_, columns / side_, side_, in_ / (side_ * side_)})
-            .transpose(2, 3)
-            .reshape({-1, rows * columns / (side_ * side_), in_});
+    const at::Tensor squares = in_squares(pictures.features, pictures.grid, side_);
     return {project_(squares),
             {static_cast<int32_t>(rows / side_), static_cast<int32_t>(columns / side_)}};
   }

@@ -15,4 +15,9 @@ struct PictureFeatures {
   int64_t whole = 0;    // features before the grid's that stand for all of it: a class token
 };
 
+/// The features of each square of side x side places side by side, squares row by row:
+/// [P, rows * columns, D] -> [P, rows * columns / side^2, side^2 D], places of a square row by row.
+/// Both sides of the grid must be multiples of `side`.
+at::Tensor in_squares(const at::Tensor& features, PatchGrid grid, int64_t side);
+
 }  // namespace lv::vision

@@ -196,7 +196,7 @@ class Qwen25VlVision : public ImageEncoder {
       check_cancelled();
       x = block(x, places, grid, windows);
     }
-    return {merge2_(at::gelu(merge1_(squares(merge_norm_(x), grid)))),
+    return {merge2_(at::gelu(merge1_(in_squares(merge_norm_(x), grid, shape_.merge_side)))),
             {static_cast<int32_t>(grid.rows / shape_.merge_side),
              static_cast<int32_t>(grid.columns / shape_.merge_side)}};
   }
@@ -222,14 +222,6 @@ class Qwen25VlVision : public ImageEncoder {
       return x.to(patch_weight_.device(), at::kFloat);
     };
     return {placed(angles.cos()), placed(angles.sin())};
-  }
-
-  /// [P, rows * columns, D] -> [P, squares, D * side * side]
-  at::Tensor squares(const at::Tensor& x, PatchGrid grid) const {
-    const int64_t side = shape_.merge_side;
-    return x.reshape({x.size(0), grid.rows / side, side, grid.columns / side, side, shape_.width})
-        .transpose(2, 3)
-        .reshape({x.size(0), -1, merged_width_});
   }
 
   Shape shape_;
