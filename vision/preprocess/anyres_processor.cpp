@@ -7,31 +7,22 @@
 #include "pipeline/base/error.h"
 #include "vision/preprocess/image_processor.h"
 #include "vision/preprocess/normalize.h"
+#include "vision/preprocess/picture_side.h"
 #include "vision/preprocess/resample.h"
 
 namespace lv::vision {
 namespace {
 
-constexpr int64_t kMaxSide = 8192;
-
 struct Size {
   int64_t height, width;
 };
 
-int64_t checked_side(const Json& value, const char* key) {
-  const int64_t pixels = value.as_int();
-  check(pixels >= 1 && pixels <= kMaxSide, ErrorCode::kInvalidArgument,
-        std::string(key) + ": expected 1 to " + std::to_string(kMaxSide) + " pixels, got " +
-            std::to_string(pixels));
-  return pixels;
-}
-
 int64_t tile_side(const Json& config) {
   const Json& size = config.at("size");
   if (const Json* shortest = size.find("shortest_edge")) {
-    return checked_side(*shortest, "size.shortest_edge");
+    return picture_side(*shortest, "size.shortest_edge");
   }
-  const int64_t side = checked_side(size.at("height"), "size.height");
+  const int64_t side = picture_side(size.at("height"), "size.height");
   check(size.at("width").as_int() == side, ErrorCode::kUnimplemented,
         "size: expected a square, got another width than height");
   return side;
@@ -53,8 +44,8 @@ class AnyresProcessor : public ImageProcessor {
       const Json::Array& sides = pair.as_array();
       check(sides.size() == 2, ErrorCode::kInvalidArgument,
             "image_grid_pinpoints: expected pairs of height and width");
-      const Size size{checked_side(sides[0], "image_grid_pinpoints"),
-                      checked_side(sides[1], "image_grid_pinpoints")};
+      const Size size{picture_side(sides[0], "image_grid_pinpoints"),
+                      picture_side(sides[1], "image_grid_pinpoints")};
       check(size.height % side_ == 0 && size.width % side_ == 0, ErrorCode::kInvalidArgument,
             "image_grid_pinpoints: expected multiples of " + std::to_string(side_) + ", got " +
                 shape_text({size.height, size.width}));

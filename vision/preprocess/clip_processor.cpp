@@ -4,29 +4,20 @@
 #include "pipeline/base/error.h"
 #include "vision/preprocess/image_processor.h"
 #include "vision/preprocess/normalize.h"
+#include "vision/preprocess/picture_side.h"
 #include "vision/preprocess/resample.h"
 
 namespace lv::vision {
 namespace {
 
-constexpr int64_t kMaxSide = 8192;
-
 struct Size {
   int64_t height, width;
 };
 
-int64_t side(const Json& value, const char* name) {
-  const int64_t pixels = value.as_int();
-  check(pixels >= 1 && pixels <= kMaxSide, ErrorCode::kInvalidArgument,
-        std::string(name) + ": expected 1 to " + std::to_string(kMaxSide) + " pixels, got " +
-            std::to_string(pixels));
-  return pixels;
-}
-
 /// A square by one number, or {"height", "width"}.
 Size fixed_size(const Json& value, const char* name) {
-  if (value.is_int()) return {side(value, name), side(value, name)};
-  return {side(value.at("height"), name), side(value.at("width"), name)};
+  if (value.is_int()) return {picture_side(value, name), picture_side(value, name)};
+  return {picture_side(value.at("height"), name), picture_side(value.at("width"), name)};
 }
 
 /// CLIP's: the shorter side to a length, then the middle, black where the picture is smaller.
@@ -42,7 +33,7 @@ class ClipProcessor : public ImageProcessor {
       // Old files write one number and mean the shorter side.
       const Json* shortest = size.is_int() ? &size : size.find("shortest_edge");
       if (shortest != nullptr) {
-        shortest_ = side(*shortest, "size.shortest_edge");
+        shortest_ = picture_side(*shortest, "size.shortest_edge");
       } else {
         size_ = fixed_size(size, "size");
       }
