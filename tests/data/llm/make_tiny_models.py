@@ -2,6 +2,8 @@
 
     python make_tiny_models.py        (torch 2.11.0, transformers 5.17.0, safetensors)
 
+`python tests/reference/to_gguf.py tiny_mamba OUT` made tiny_mamba.gguf.
+
 Each folder gets config.json, model.safetensors and golden.safetensors: input_ids [2, n],
 logits [2, n, V], greedy_ids [1, 6].
 """

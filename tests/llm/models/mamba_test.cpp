@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "llm/engine/engine.h"
+#include "llm/engine/parity.h"
 #include "llm/models/models.h"
 #include "llm/models/packed_batch.h"
 #include "pipeline/base/error.h"
@@ -87,6 +88,16 @@ TEST_CASE("mamba answers in the engine, beside others") {
   std::vector<int64_t> got;
   while (const auto id = stream->next()) got.push_back(*id);
   CHECK(at::equal(at::tensor(got, at::kLong), golden("greedy_ids")[0]));
+}
+
+TEST_CASE("a GGUF file of a Mamba model gives the logits of the reference") {
+  const Checkpoint checkpoint = open_checkpoint(data("tests/data/llm/tiny_mamba.gguf"));
+  CHECK(checkpoint.config().at("time_step_rank").as_int() == 2);
+  const auto model = make_model(checkpoint);
+  const CausalOutputs got = causal_outputs(*model, golden("input_ids"), 6);
+  CHECK_THAT(got.logits, CloseTo(golden("logits"), 1e-4, 1e-4));
+  CHECK(at::equal(got.greedy_ids, golden("greedy_ids")));
+  CHECK(model->shape().max_positions == tiny_mamba()->shape().max_positions);
 }
 
 TEST_CASE("mamba refuses plans that name layers or positions") {

@@ -114,10 +114,11 @@ TEST_CASE("a gguf file has the configuration of its Hugging Face model") {
   CHECK(checkpoint.architecture() == "LlamaForCausalLM");
   CHECK(checkpoint.config() == parse_json(R"({
     "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 256,
-    "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 4,
+    "num_hidden_layers": 1, "vocab_size": 16, "tie_word_embeddings": true,
+    "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 4,
     "intermediate_size": 32, "hidden_act": "silu", "rms_norm_eps": 1e-05,
-    "max_position_embeddings": 128, "vocab_size": 16, "tie_word_embeddings": true,
-    "attention_bias": true, "mlp_bias": false, "rope_theta": 500000.0,
+    "max_position_embeddings": 128, "attention_bias": true, "mlp_bias": false,
+    "rope_theta": 500000.0,
     "rope_scaling": {"rope_type": "linear", "factor": 4.0},
     "bos_token_id": 1, "eos_token_id": 2})",
                                           "expected"));
