@@ -43,6 +43,14 @@ void check_origin(const TokenOrigin& origin, int64_t tokens) {
         "origin.tile: expected rows and columns of 0 or more");
 }
 
+void check_sizes(const at::Tensor& sizes, const std::string& name, int64_t tokens) {
+  check_shape(sizes, name, {tokens});
+  check_dtype(sizes, name, at::kFloat);
+  check_finite(sizes, name.c_str());
+  check(tokens == 0 || (sizes > 0).all().item<bool>(), ErrorCode::kInvalidArgument,
+        name + ": expected more than 0");
+}
+
 }  // namespace
 
 void validate(const FrameBatch& batch) {
@@ -95,6 +103,16 @@ void validate(const VisualTokens& tokens) {
         "visual.grids: expected " + std::to_string(pictures) + ", got " +
             std::to_string(tokens.grids.size()));
   check_origin(tokens.origin, tokens.features.size(0));
+  if (tokens.sizes.defined()) {
+    check_sizes(tokens.sizes, "visual.sizes", tokens.features.size(0));
+  }
+  if (tokens.saliency.defined()) {
+    check_shape(tokens.saliency, "visual.saliency", {tokens.features.size(0)});
+    check_dtype(tokens.saliency, "visual.saliency", at::kFloat);
+    check_finite(tokens.saliency, "visual.saliency");
+    check(tokens.saliency.numel() == 0 || (tokens.saliency >= 0).all().item<bool>(),
+          ErrorCode::kInvalidArgument, "visual.saliency: expected 0 or more");
+  }
   for (const PictureLabel& label : tokens.labels) {
     check(label.picture >= 0 && label.picture < pictures && std::isfinite(label.probability),
           ErrorCode::kInvalidArgument,
@@ -111,9 +129,7 @@ void validate(const ClipTokens& clip) {
 
 void validate(const CompressedTokens& tokens) {
   check_features(tokens.embeddings, "compressed.embeddings");
-  check_shape(tokens.sizes, "compressed.sizes", {tokens.embeddings.size(0)});
-  check_dtype(tokens.sizes, "compressed.sizes", at::kFloat);
-  check_finite(tokens.sizes, "compressed.sizes");
+  check_sizes(tokens.sizes, "compressed.sizes", tokens.embeddings.size(0));
   check_origin(tokens.origin, tokens.embeddings.size(0));
 }
 

@@ -48,23 +48,6 @@ struct PictureLabel {
   double probability = 0;
 };
 
-/// Packed: pictures may have different token counts, nothing is padded.
-struct VisualTokens {
-  at::Tensor features;           // [M, D]
-  at::Tensor offsets;            // [P + 1] int32; picture p owns rows offsets[p] .. offsets[p + 1]
-  std::vector<PatchGrid> grids;  // [P]
-  TokenOrigin origin;
-  std::vector<PictureLabel>
-      labels;  // most probable first within a picture; none without a classifier
-};
-
-/// What a compressor sees.
-struct ClipTokens {
-  VisualTokens visual;
-  std::optional<AudioTokens> audio;    // for combiners of both
-  std::optional<at::Tensor> question;  // [q, D], for question-aware selection
-};
-
 /// What one compression did, for the report.
 struct CompressionReport {
   std::string method;
@@ -73,6 +56,27 @@ struct CompressionReport {
   int64_t tokens_out = 0;
   double fidelity = 1;  // mean cosine of each input token to the token that stands for it
   double milliseconds = 0;
+};
+
+/// Packed: pictures may have different token counts, nothing is padded.
+struct VisualTokens {
+  at::Tensor features;           // [M, D]
+  at::Tensor offsets;            // [P + 1] int32; picture p owns rows offsets[p] .. offsets[p + 1]
+  std::vector<PatchGrid> grids;  // [P]
+  TokenOrigin origin;
+  std::vector<PictureLabel>
+      labels;  // most probable first within a picture; none without a classifier
+  at::Tensor sizes;     // [M] float32, how many patches each row stands for; undefined: one
+  at::Tensor saliency;  // [M] float32, the share of its picture's attention that each row got in
+                        // the encoder; undefined unless a method needs it
+  std::vector<CompressionReport> reports;  // of what made rows of several, in order
+};
+
+/// What a compressor sees.
+struct ClipTokens {
+  VisualTokens visual;
+  std::optional<AudioTokens> audio;    // for combiners of both
+  std::optional<at::Tensor> question;  // [q, D], for question-aware selection
 };
 
 struct CompressedTokens {

@@ -28,6 +28,25 @@ TokenOrigin from_proto(const Received<v1::TokenOrigin>& message) {
 
 }  // namespace
 
+void to_proto(const CompressionReport& report, v1::CompressionReport* message) {
+  message->set_method(valid_utf8(report.method));
+  message->set_keep(report.keep);
+  message->set_tokens_in(report.tokens_in);
+  message->set_tokens_out(report.tokens_out);
+  message->set_fidelity(report.fidelity);
+  message->set_milliseconds(report.milliseconds);
+}
+
+CompressionReport from_proto(const v1::CompressionReport& message) {
+  check_number(message.keep(), "report.keep", 0, 1);
+  check_number(static_cast<double>(message.tokens_in()), "report.tokens_in");
+  check_number(static_cast<double>(message.tokens_out()), "report.tokens_out");
+  check_number(message.fidelity(), "report.fidelity", std::numeric_limits<double>::lowest());
+  check_number(message.milliseconds(), "report.milliseconds");
+  return {message.method(),     message.keep(),     message.tokens_in(),
+          message.tokens_out(), message.fidelity(), message.milliseconds()};
+}
+
 void to_proto(const VisualTokens& tokens, v1::VisualTokens* message) {
   message->Clear();
   put(tokens.features, message, &v1::VisualTokens::mutable_features);
@@ -44,6 +63,9 @@ void to_proto(const VisualTokens& tokens, v1::VisualTokens* message) {
     out->set_name(valid_utf8(label.name));
     out->set_probability(label.probability);
   }
+  put(tokens.sizes, message, &v1::VisualTokens::mutable_sizes);
+  put(tokens.saliency, message, &v1::VisualTokens::mutable_saliency);
+  for (const auto& report : tokens.reports) to_proto(report, message->add_reports());
 }
 
 VisualTokens from_proto(Received<v1::VisualTokens> message) {
@@ -59,6 +81,13 @@ VisualTokens from_proto(Received<v1::VisualTokens> message) {
   for (const v1::PictureLabel& label : message->labels()) {
     tokens.labels.push_back({label.picture(), label.name(), label.probability()});
   }
+  if (message->has_sizes()) {
+    tokens.sizes = take_tensor(part_of(message, message->sizes()), "visual.sizes");
+  }
+  if (message->has_saliency()) {
+    tokens.saliency = take_tensor(part_of(message, message->saliency()), "visual.saliency");
+  }
+  for (const auto& report : message->reports()) tokens.reports.push_back(from_proto(report));
   validate(tokens);
   return tokens;
 }
@@ -79,25 +108,6 @@ ClipTokens from_proto(Received<v1::ClipTokens> message) {
   }
   validate(clip);
   return clip;
-}
-
-void to_proto(const CompressionReport& report, v1::CompressionReport* message) {
-  message->set_method(valid_utf8(report.method));
-  message->set_keep(report.keep);
-  message->set_tokens_in(report.tokens_in);
-  message->set_tokens_out(report.tokens_out);
-  message->set_fidelity(report.fidelity);
-  message->set_milliseconds(report.milliseconds);
-}
-
-CompressionReport from_proto(const v1::CompressionReport& message) {
-  check_number(message.keep(), "report.keep", 0, 1);
-  check_number(static_cast<double>(message.tokens_in()), "report.tokens_in");
-  check_number(static_cast<double>(message.tokens_out()), "report.tokens_out");
-  check_number(message.fidelity(), "report.fidelity", std::numeric_limits<double>::lowest());
-  check_number(message.milliseconds(), "report.milliseconds");
-  return {message.method(),     message.keep(),     message.tokens_in(),
-          message.tokens_out(), message.fidelity(), message.milliseconds()};
 }
 
 void to_proto(const CompressedTokens& tokens, v1::CompressedTokens* message) {

@@ -159,6 +159,41 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
   EncodeOptions options_;
 };
 
+/// A row's worth of each part that says something, `otherwise` of those that do not; undefined if
+/// none does.
+at::Tensor joined_rows(const std::vector<VisualTokens>& parts, at::Tensor VisualTokens::*field,
+                       float otherwise) {
+  bool any = false;
+  std::vector<at::Tensor> rows;
+  for (const VisualTokens& part : parts) {
+    const at::Tensor& given = part.*field;
+    any = any || given.defined();
+    rows.push_back(given.defined() ? given
+                                   : at::full({part.features.size(0)}, otherwise,
+                                              part.features.options().dtype(at::kFloat)));
+  }
+  return any ? at::cat(rows) : at::Tensor();
+}
+
+/// Adds what was done to further tokens to what was done to those before, method by method.
+void add_reports(std::vector<CompressionReport>& all, const std::vector<CompressionReport>& more) {
+  for (size_t i = 0; i < more.size(); ++i) {
+    if (i == all.size()) {
+      all.push_back(more[i]);
+      continue;
+    }
+    CompressionReport& sum = all[i];
+    const auto before = static_cast<double>(sum.tokens_in),
+               added = static_cast<double>(more[i].tokens_in);
+    if (added > 0) {
+      sum.fidelity = (sum.fidelity * before + more[i].fidelity * added) / (before + added);
+    }
+    sum.tokens_in += more[i].tokens_in;
+    sum.tokens_out += more[i].tokens_out;
+    sum.milliseconds += more[i].milliseconds;
+  }
+}
+
 }  // namespace
 
 StagePtr<FrameBatch, VisualTokens> make_encode(EncodeParts parts, EncodeOptions options) {
@@ -182,11 +217,14 @@ VisualTokens joined(const std::vector<VisualTokens>& parts) {
       all.labels.push_back(std::move(label));
     }
     all.grids.insert(all.grids.end(), part.grids.begin(), part.grids.end());
+    add_reports(all.reports, part.reports);
     rows += part.features.size(0);
   }
   all.features = at::cat(features);
   all.offsets = at::cat(offsets);
   all.origin = lv::joined(origins);
+  all.sizes = joined_rows(parts, &VisualTokens::sizes, 1);
+  all.saliency = joined_rows(parts, &VisualTokens::saliency, 0);
   return all;
 }
 

@@ -85,6 +85,10 @@ TEST_CASE("visual tokens that do not hold together are refused by field") {
   refuses(visual(), "origin.flags", [](auto& x) { x.origin.flags = at::ones({2}, at::kByte); });
   refuses(visual(), "origin.tile", [](auto& x) { x.origin.tile = at::Tensor(); });
   refuses(visual(), "origin.tile", [](auto& x) { x.origin.tile = x.origin.tile - 1; });
+  refuses(visual(), "visual.sizes", [](auto& x) { x.sizes = at::ones({2}); });
+  refuses(visual(), "visual.sizes", [](auto& x) { x.sizes = at::zeros({3}); });
+  refuses(visual(), "visual.saliency", [](auto& x) { x.saliency = at::full({3}, kNan); });
+  refuses(visual(), "visual.saliency", [](auto& x) { x.saliency = at::full({3}, -1.0f); });
   refuses(ClipTokens{visual(), {}, at::ones({1, 2})}, "question",
           [](auto& x) { x.question = at::ones({2}); });
 }

@@ -111,6 +111,10 @@ TEST_CASE("a clip survives the wire") {
   CHECK(got.visual.labels[0].name == "tabby");
   CHECK(got.visual.labels[0].probability == 0.75);
   check_same(got.visual.origin, clip.visual.origin);
+  check_same(got.visual.sizes, clip.visual.sizes);
+  check_same(got.visual.saliency, clip.visual.saliency);
+  REQUIRE(got.visual.reports.size() == 1);
+  CHECK(got.visual.reports[0].tokens_in == 9);
   REQUIRE(got.audio);
   check_same(got.audio->features, clip.audio->features);
   REQUIRE(got.question);
@@ -118,9 +122,13 @@ TEST_CASE("a clip survives the wire") {
 
   clip.audio.reset();
   clip.question.reset();
+  clip.visual.sizes = at::Tensor();
+  clip.visual.saliency = at::Tensor();
   const ClipTokens bare = round_trip<v1::ClipTokens>(clip);
   CHECK_FALSE(bare.audio);
   CHECK_FALSE(bare.question);
+  CHECK_FALSE(bare.visual.sizes.defined());
+  CHECK_FALSE(bare.visual.saliency.defined());
 }
 
 TEST_CASE("both kinds of visual context survive the wire") {

@@ -50,6 +50,9 @@ VisualTokens sample_visual() {
   tokens.grids = {{1, 1}, {1, 3}};
   tokens.labels = {{1, "tabby", 0.75}};
   tokens.origin = origin_of(4);
+  tokens.sizes = at::tensor({2.0f, 1.0f, 1.0f, 5.0f});
+  tokens.saliency = lcg_tensor(6, {4}).abs();
+  tokens.reports = {{"tome", 0.5, 9, 4, 0.9, 1.5}};
   return tokens;
 }
 

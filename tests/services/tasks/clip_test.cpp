@@ -33,6 +33,24 @@ TEST_CASE("joined tokens keep their order, packing, labels and source") {
   CHECK(all.labels[1].picture == 3);
 }
 
+TEST_CASE("joined tokens keep what one part alone says of its rows, and add up reports") {
+  VisualTokens merged = two_pictures(8, 5);
+  merged.sizes = at::full({4}, 3.0f);
+  merged.saliency = at::full({4}, 0.5f);
+  merged.reports = {{"tome", 0.5, 12, 4, 0.5, 2}};
+  VisualTokens more = merged;
+  more.reports = {{"tome", 0.5, 4, 4, 1, 1}};
+  const VisualTokens all = joined({two_pictures(0, 0), merged, more}, {0, 1, 1});
+  CHECK_NOTHROW(validate(all));
+  CHECK(at::equal(all.sizes, at::cat({at::ones({4}), at::full({8}, 3.0f)})));
+  CHECK(at::equal(all.saliency, at::cat({at::zeros({4}), at::full({8}, 0.5f)})));
+  REQUIRE(all.reports.size() == 1);
+  CHECK(all.reports[0].tokens_in == 16);
+  CHECK(all.reports[0].tokens_out == 8);
+  CHECK(all.reports[0].fidelity == Approx(0.625));
+  CHECK(all.reports[0].milliseconds == Approx(3));
+}
+
 TEST_CASE("joining nothing gives valid tokens without rows") {
   const VisualTokens none = joined({}, {});
   CHECK_NOTHROW(validate(none));
