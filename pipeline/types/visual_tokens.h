@@ -65,7 +65,7 @@ struct VisualTokens {
   std::vector<PatchGrid> grids;  // [P]
   TokenOrigin origin;
   std::vector<PictureLabel>
-      labels;  // most probable first within a picture; none without a classifier
+      labels;           // most probable first within a picture; none without a classifier
   at::Tensor sizes;     // [M] float32, how many patches each row stands for; undefined: one
   at::Tensor saliency;  // [M] float32, the share of its picture's attention that each row got in
                         // the encoder; undefined unless a method needs it
