@@ -181,7 +181,8 @@ class Engine::Loop {
         embeddings = model_->embed(at::tensor({run->last_id}, at::kLong));
       }
       if (!run->sequence) run->sequence = kv_->create(run->planned_length);
-      steps.push_back({*run->sequence, embeddings, first_position, run->planned_length, positions});
+      steps.push_back({*run->sequence, embeddings, first_position, run->planned_length, positions,
+                       run->request.worn.get()});
       taken.push_back(run);
     }
     chosen = std::move(taken);

@@ -21,6 +21,7 @@ struct EngineRequest {
   GenerationOptions options;        // stop words are not looked at here
   std::vector<int64_t> stop_ids;    // tokens that end the answer and are not part of it
   int64_t context_tokens = 0;       // prompt and answer together
+  std::shared_ptr<const WornWeights> worn;  // what it is read and answered with; null for nothing
 };
 
 struct EngineLimits {

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "llm/generate/stop_filter.h"
-#include "pipeline/base/error.h"
+#include "llm/models/worn_weights.h"
 
 namespace lv::llm {
 namespace {
@@ -18,8 +18,6 @@ class Answer {
  public:
   Answer(Engine& engine, const LanguageModel& model, const Prompt& prompt)
       : filter_(prompt.options.stop), decoder_(model.tokenizer()) {
-    check(prompt.adapters.empty(), ErrorCode::kUnimplemented,
-          "generate: low-rank weights in a prompt are not applied by this engine");
     c10::InferenceMode no_autograd;
     const TokenSequence sequence = model.read(prompt);
     EngineRequest request;
@@ -29,6 +27,9 @@ class Answer {
     request.options = sequence.options;
     request.stop_ids = model.stop_ids();
     request.context_tokens = model.context_tokens();
+    if (!sequence.adapters.empty()) {
+      request.worn = std::make_shared<const WornWeights>(sequence.adapters, model.model()->shape());
+    }
     prompt_tokens_ = request.embeddings.size(0);
     tokens_ = engine.start(std::move(request));
   }

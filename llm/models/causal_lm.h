@@ -9,6 +9,8 @@
 
 namespace lv::llm {
 
+class WornWeights;
+
 /// Sequences of different lengths in one forward pass, nothing padded.
 struct PackedBatch {
   at::Tensor embeddings;              // [n, D]
@@ -19,6 +21,8 @@ struct PackedBatch {
   // [S]: how long each sequence is going to be. Position embeddings that depend on it need one
   // value for all steps of a sequence.
   std::vector<int64_t> planned_lengths;
+  // [S], or empty for nobody: what each sequence wears, null for nothing; see worn_weights.h.
+  std::vector<const WornWeights*> worn;
 };
 
 /// Throws kInvalidArgument unless the fields of a batch fit together and its rows are `width` wide.

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "llm/models/worn_weights.h"
 #include "pipeline/base/cancellation.h"
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
@@ -85,16 +86,20 @@ class Attention {
   at::Tensor operator()(const at::Tensor& x, const Layout& layout, int64_t layer,
                         KvStore& kv) const {
     const int64_t n = x.size(0);
-    at::Tensor q = q_(x).view({n, shape_.heads, shape_.head_size});
-    at::Tensor k = k_(x).view({n, shape_.kv_heads, shape_.head_size});
-    const at::Tensor v = v_(x).view({n, shape_.kv_heads, shape_.head_size});
+    const auto through = [&](const Linear& linear, const at::Tensor& rows, WornAt at) {
+      return with_worn(linear(rows), rows, layout.batch, layer, at);
+    };
+    at::Tensor q = through(q_, x, WornAt::kQuery).view({n, shape_.heads, shape_.head_size});
+    at::Tensor k = through(k_, x, WornAt::kKey).view({n, shape_.kv_heads, shape_.head_size});
+    const at::Tensor v =
+        through(v_, x, WornAt::kValue).view({n, shape_.kv_heads, shape_.head_size});
     if (q_norm_) q = (*q_norm_)(q);
     if (k_norm_) k = (*k_norm_)(k);
     if (traits_.rotates) {
       rotate_(q, layout.rope);
       rotate_(k, layout.rope);
     }
-    return o_(attend_each(q, k, v, layout, layer, kv).reshape({n, -1}));
+    return through(o_, attend_each(q, k, v, layout, layer, kv).reshape({n, -1}), WornAt::kOutput);
   }
 
  private:
@@ -193,8 +198,10 @@ class Decoder : public CausalLm {
     for (size_t i = 0; i < layers_.size(); ++i) {
       check_cancelled();
       const Layer& layer = layers_[i];
-      x.add_(layer.attention(layer.attention_norm(x), layout, static_cast<int64_t>(i), memory.kv));
-      x.add_(layer.mlp(layer.mlp_norm(x)));
+      const auto number = static_cast<int64_t>(i);
+      x.add_(layer.attention(layer.attention_norm(x), layout, number, memory.kv));
+      const at::Tensor normed = layer.mlp_norm(x);
+      x.add_(with_worn(layer.mlp(normed), normed, batch, number, WornAt::kMlp));
     }
     return norm_(x);
   }

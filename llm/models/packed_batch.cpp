@@ -20,6 +20,8 @@ void check_batch(const PackedBatch& batch, int64_t width) {
   check_dtype(batch.offsets, "batch.offsets", at::kInt);
   check(static_cast<int64_t>(batch.planned_lengths.size()) == count, ErrorCode::kInvalidArgument,
         "batch.planned_lengths: expected one for each sequence");
+  check(batch.worn.empty() || static_cast<int64_t>(batch.worn.size()) == count,
+        ErrorCode::kInvalidArgument, "batch.worn: expected one for each sequence, or none");
 }
 
 PackedBatch pack(const std::vector<SequenceStep>& steps) {
@@ -43,6 +45,7 @@ PackedBatch pack(const std::vector<SequenceStep>& steps) {
     offsets.push_back(offsets.back() + static_cast<int32_t>(count));
     batch.sequences.push_back(step.sequence);
     batch.planned_lengths.push_back(step.planned_length);
+    batch.worn.push_back(step.worn);
   }
   batch.embeddings = embeddings.size() == 1 ? embeddings[0] : at::cat(embeddings);
   batch.offsets = at::tensor(offsets, at::kInt);

@@ -12,7 +12,8 @@ struct SequenceStep {
   at::Tensor embeddings;       // [n, D]
   int64_t first_position = 0;  // of embeddings[0]; the others follow
   int64_t planned_length = 0;
-  at::Tensor positions = {};  // [n, axes] int64 instead of first_position; may be undefined
+  at::Tensor positions = {};          // [n, axes] int64 instead of first_position; may be undefined
+  const WornWeights* worn = nullptr;  // null for nothing
 };
 
 /// The steps one after another. At least one.

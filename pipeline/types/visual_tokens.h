@@ -86,11 +86,12 @@ struct CompressedTokens {
   std::vector<CompressionReport> reports;  // one for each method that ran, in order
 };
 
+/// What the module `target` of a language model makes of x grows by up (down x): of one weight,
 /// target.weight += up @ down.
 struct LowRankDelta {
-  std::string target;
-  at::Tensor down;  // [r, in]
-  at::Tensor up;    // [out, r]
+  std::string target;  // "model.layers.3.self_attn.q_proj"; see llm/models/worn_weights.h
+  at::Tensor down;     // [r, in]
+  at::Tensor up;       // [out, r]
 };
 using AdapterWeights = std::vector<LowRankDelta>;
 

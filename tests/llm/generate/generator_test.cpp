@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 #include <chrono>
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -133,11 +134,28 @@ TEST_CASE("generate does not take special tokens from a user") {
 TEST_CASE("generate refuses what it cannot do") {
   Prompt prompt = prompt_of("Hello", 1);
   prompt.adapters = {{"model.layers.0.mlp.up_proj", at::zeros({1, 576}), at::zeros({1536, 1})}};
-  CHECK_THROWS_WITH(answer(prompt), Catch::Contains("low-rank"));
+  CHECK_THROWS_WITH(answer(prompt), Catch::Contains("adapter 'model.layers.0.mlp.up_proj'"));
+  prompt.adapters = {{"model.layers.0.mlp", at::full({1, 576}, NAN), at::zeros({576, 1})}};
+  CHECK_THROWS_WITH(answer(prompt), Catch::Contains("adapter.down: expected finite numbers"));
   std::string text;
   for (int i = 0; i < 9000; ++i) text += "word ";
   CHECK_THROWS_WITH(answer(prompt_of(text, 1)), Catch::Contains("(the context)"));
   CHECK_THROWS_WITH(answer(Prompt{}), Catch::Contains("messages"));
+}
+
+TEST_CASE("generate answers with what a prompt wears, and the next one without") {
+  const Prompt plain = prompt_of("Tell me a story.", 6);
+  Prompt worn = plain;
+  worn.adapters = {
+      {"model.layers.3.mlp", lcg_tensor(1, {4, 576}), lcg_tensor(2, {576, 4})},
+      {"model.layers.5.self_attn.q_proj", lcg_tensor(3, {4, 576}), lcg_tensor(4, {576, 4})}};
+  const std::string before = answer(plain).text;
+  const std::string other = answer(worn).text;
+  CHECK(other != before);
+  CHECK(answer(worn).text == other);
+  CHECK(answer(plain).text == before);
+  for (LowRankDelta& delta : worn.adapters) delta.up = at::zeros_like(delta.up);
+  CHECK(answer(worn).text == before);
 }
 
 TEST_CASE("generate lets go of an answer at once") {
