@@ -97,4 +97,13 @@ MergeState merge(const MergeState& state, const BipartiteMatch& match) {
           new_row.gather(1, state.row_of)};
 }
 
+MergeState in_reading_order(const MergeState& state) {
+  const at::Tensor order =
+      at::argsort(state.positions, 1, /*descending=*/false);  // the old row of each new one
+  const at::Tensor features =
+      state.features.gather(1, order.unsqueeze(2).expand_as(state.features));
+  return {features, state.sizes.gather(1, order), state.positions.gather(1, order),
+          at::argsort(order, 1, /*descending=*/false).gather(1, state.row_of)};
+}
+
 }  // namespace lv::vision

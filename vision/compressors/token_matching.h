@@ -39,4 +39,7 @@ MergeState unmerged(const at::Tensor& features);
 /// weighted by size, reckoned in float32. Where nothing merges, nothing moves.
 MergeState merge(const MergeState& state, const BipartiteMatch& match);
 
+/// The rows in the order of the places that they hold.
+MergeState in_reading_order(const MergeState& state);
+
 }  // namespace lv::vision

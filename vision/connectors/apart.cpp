@@ -22,19 +22,27 @@ at::Tensor tiles_of(const PatchGrid& tiles, int64_t pictures) {
 class Apart : public Arranger {
  public:
   ArrangedPicture still(const PictureFeatures& features, const CutPicture& cut) const override {
-    const int64_t pictures = features.features.size(0), cells = features.features.size(1);
+    const int64_t pictures = features.features.size(0), tokens = features.features.size(1);
     const at::Tensor whole = cut.boxes.clamp(0, 1).unsqueeze(1).expand({-1, features.whole, 4});
+    const at::Tensor places = at::cat({whole, cell_boxes(cut.boxes, features.grid)}, 1);
     const auto count = static_cast<size_t>(pictures);
-    return {features.features.flatten(0, 1),
-            at::cat({whole, cell_boxes(cut.boxes, features.grid)}, 1).reshape({-1, 4}),
-            tiles_of(cut.tiles, pictures).repeat_interleave(cells, 0),
-            std::vector<PatchGrid>(count, features.grid), std::vector<int64_t>(count, cells)};
+    ArrangedPicture arranged{features.features.flatten(0, 1), places.reshape({-1, 4}),
+                             tiles_of(cut.tiles, pictures).repeat_interleave(tokens, 0),
+                             std::vector<PatchGrid>(count, features.grid),
+                             std::vector<int64_t>(count, tokens)};
+    if (features.merged) {
+      arranged.grids.assign(count, {});
+      arranged.boxes = merged_boxes(places, *features.merged).reshape({-1, 4});
+      arranged.sizes = features.merged->sizes.cpu().flatten();
+    }
+    return arranged;
   }
 
   ArrangedPicture frame(const PictureFeatures& features, const CutPicture& cut) const override {
     return still(features, cut);
   }
 
+  bool needs_grid() const override { return false; }
   at::Tensor after_film() const override { return {}; }
 };
 

@@ -26,6 +26,7 @@ struct ArrangedPicture {
   at::Tensor tile;               // [m, 2] int32, as in TokenOrigin
   std::vector<PatchGrid> grids;  // whose tokens these are, in order
   std::vector<int64_t> counts;   // of each
+  at::Tensor sizes = {};         // [m] float32, places that each stands for; undefined: one
 };
 
 /// Puts a picture's tokens in order after the connector. Immutable and thread-safe.
@@ -36,6 +37,8 @@ class Arranger {
   virtual ArrangedPicture still(const PictureFeatures& features, const CutPicture& cut) const = 0;
   /// A frame of a film, which is not cut: features [1, n, D].
   virtual ArrangedPicture frame(const PictureFeatures& features, const CutPicture& cut) const = 0;
+  /// Whether it rearranges the grid; else it takes tokens that merged and left it.
+  virtual bool needs_grid() const { return true; }
   /// What follows the last frame of a film: [k, D], or undefined for nothing.
   virtual at::Tensor after_film() const = 0;
 };

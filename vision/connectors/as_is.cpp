@@ -7,6 +7,7 @@ namespace {
 class AsIs : public Connector {
  public:
   PictureFeatures connect(const PictureFeatures& pictures) const override { return pictures; }
+  bool needs_grid() const override { return false; }
 };
 
 }  // namespace

@@ -16,4 +16,13 @@ at::Tensor cell_boxes(const at::Tensor& boxes, const PatchGrid& grid) {
   return (origin + extent.unsqueeze(1) * cells).clamp(0, 1);
 }
 
+at::Tensor merged_boxes(const at::Tensor& boxes, const MergedPlaces& merged) {
+  const at::Tensor rows = merged.row_of.cpu().unsqueeze(2).expand({-1, -1, 2});
+  const auto extreme = [&](int64_t first, const char* which) {
+    return at::zeros({boxes.size(0), merged.sizes.size(1), 2}, boxes.options())
+        .scatter_reduce(1, rows, boxes.slice(2, first, first + 2), which, /*include_self=*/false);
+  };
+  return at::cat({extreme(0, "amin"), extreme(2, "amax")}, 2);
+}
+
 }  // namespace lv::vision

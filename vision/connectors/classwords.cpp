@@ -19,7 +19,9 @@ ClassWords::ClassWords(Linear head, at::Tensor words, double temperature)
 PictureFeatures ClassWords::connect(const PictureFeatures& pictures) const {
   const at::Tensor shares = at::softmax(head_(pictures.features).to(at::kFloat) / temperature_, -1);
   const at::Tensor mixed = at::matmul(shares, words_.to(at::kFloat)).to(words_.scalar_type());
-  return {mixed, pictures.grid, pictures.whole};
+  PictureFeatures connected = pictures;
+  connected.features = mixed;
+  return connected;
 }
 
 std::vector<std::string> read_class_names(const std::string& path) {

@@ -25,6 +25,7 @@ class ClassWords : public Connector {
   ClassWords(Linear head, at::Tensor words, double temperature = 1);
 
   PictureFeatures connect(const PictureFeatures& pictures) const override;
+  bool needs_grid() const override { return false; }
 
  private:
   Linear head_;

@@ -19,6 +19,8 @@ class Connector {
   /// Features of Dv in, features of D out, with the grid that is left. Throws kInvalidArgument on a
   /// grid or a width that it does not take.
   virtual PictureFeatures connect(const PictureFeatures& pictures) const = 0;
+  /// Whether it works on the grid's neighbourhoods; else it takes tokens that merged and left it.
+  virtual bool needs_grid() const { return true; }
 };
 using ConnectorPtr = std::shared_ptr<const Connector>;
 

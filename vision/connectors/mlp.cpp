@@ -20,8 +20,11 @@ class MlpConnector : public Connector {
             activation_named(config.get("projector_hidden_act", "gelu"), "projector_hidden_act")) {}
 
   PictureFeatures connect(const PictureFeatures& pictures) const override {
-    return {second_(activation_(first_(pictures.features))), pictures.grid, pictures.whole};
+    PictureFeatures connected = pictures;
+    connected.features = second_(activation_(first_(pictures.features)));
+    return connected;
   }
+  bool needs_grid() const override { return false; }
 
  private:
   int64_t width_;  // of the language model

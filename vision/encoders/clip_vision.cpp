@@ -42,11 +42,13 @@ at::Tensor ClipVision::hidden(const at::Tensor& pixels, int64_t layers) const {
   return stream_after({layers}, layers_, embedded(pixels));
 }
 
-PictureFeatures ClipVision::encode(const at::Tensor& pixels) const {
+PictureFeatures ClipVision::encode_merged(const at::Tensor& pixels,
+                                          const LayerMerging& merging) const {
   const auto side = static_cast<int32_t>(shape_.grid_side());
-  const at::Tensor features = stream_after(read_, layers_, embedded(pixels));
-  if (keep_class_) return {features, {side, side}, 1};
-  return {features.slice(1, 1), {side, side}};
+  const PictureFeatures features =
+      stream_after(read_, layers_, {embedded(pixels), {side, side}, /*whole=*/1}, merging,
+                   shape_.area_in_patches(pixels));
+  return keep_class_ ? features : without_whole(features);
 }
 
 std::unique_ptr<ImageEncoder> make_clip_vision(const Json& config, const WeightScope& scope) {

@@ -12,11 +12,12 @@ namespace lv::vision {
 /// otherwise), without the class token unless `vision_feature_select_strategy` is "full".
 /// Reference: Radford et al., Learning Transferable Visual Models From Natural Language
 /// Supervision, ICML 2021.
-class ClipVision : public ImageEncoder {
+class ClipVision : public MergingEncoder {
  public:
   ClipVision(const Json& config, const WeightScope& scope);
 
-  PictureFeatures encode(const at::Tensor& pixels) const override;
+  PictureFeatures encode_merged(const at::Tensor& pixels,
+                                const LayerMerging& merging) const override;
   int64_t width() const override { return shape_.width * static_cast<int64_t>(read_.size()); }
   const Linear* class_head() const override { return nullptr; }
 

@@ -21,7 +21,7 @@ at::Tensor position_indices(int64_t count, int64_t side) {
 /// are spread over whatever grid there is. SmolVLM's encoder is the same.
 /// Reference: Laurencon et al., Building and better understanding vision-language models, 2024;
 /// positions from Dehghani et al., Patch n' Pack: NaViT, NeurIPS 2023.
-class Idefics3Vision : public ImageEncoder {
+class Idefics3Vision : public MergingEncoder {
  public:
   Idefics3Vision(const Json& config, const WeightScope& scope)
       : shape_(VitShape::from_config(config)),
@@ -31,7 +31,8 @@ class Idefics3Vision : public ImageEncoder {
         layers_(vit_layers(scope, shape_)),
         after_(scope / "post_layernorm", shape_.width, shape_.eps) {}
 
-  PictureFeatures encode(const at::Tensor& pixels) const override {
+  PictureFeatures encode_merged(const at::Tensor& pixels,
+                                const LayerMerging& merging) const override {
     const at::Tensor patches = patches_.grid(pixels);  // [P, D, rows, columns]
     const int64_t side = shape_.grid_side(), rows = patches.size(2), columns = patches.size(3);
     const at::Tensor places =
@@ -39,8 +40,11 @@ class Idefics3Vision : public ImageEncoder {
             .flatten()
             .to(positions_.device());
     const at::Tensor x = patches.flatten(2).transpose(1, 2) + positions_.index_select(0, places);
-    return {after_(stream_after({shape_.layers}, layers_, x)),
-            {static_cast<int32_t>(rows), static_cast<int32_t>(columns)}};
+    const PatchGrid grid{static_cast<int32_t>(rows), static_cast<int32_t>(columns)};
+    PictureFeatures out =
+        stream_after({shape_.layers}, layers_, {x, grid}, merging, shape_.area_in_patches(pixels));
+    out.features = after_(out.features);
+    return out;
   }
 
   int64_t width() const override { return shape_.width; }

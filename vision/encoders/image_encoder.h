@@ -12,6 +12,8 @@
 
 namespace lv::vision {
 
+class MergingEncoder;
+
 /// A network from pixels to a grid of features. Immutable and thread-safe.
 class ImageEncoder {
  public:
@@ -27,8 +29,24 @@ class ImageEncoder {
   /// [..., D] -> [..., classes]: what a feature, or the mean of a picture's, shows. Null for an
   /// encoder that was not trained to name things.
   virtual const Linear* class_head() const = 0;
+
+  /// The encoder as one whose tokens can merge between its layers. Null for one that needs its grid
+  /// to the end, as convolutions and windows do.
+  virtual const MergingEncoder* merging() const { return nullptr; }
 };
 using ImageEncoderPtr = std::shared_ptr<const ImageEncoder>;
+
+/// An encoder whose layers see all tokens alike, whatever became of the grid.
+class MergingEncoder : public ImageEncoder {
+ public:
+  PictureFeatures encode(const at::Tensor& pixels) const final { return encode_merged(pixels, {}); }
+  const MergingEncoder* merging() const final { return this; }
+
+  /// As encode(), with tokens merged as `merging` says. Throws kUnimplemented if features of
+  /// several layers are read, which are of other tokens.
+  virtual PictureFeatures encode_merged(const at::Tensor& pixels,
+                                        const LayerMerging& merging) const = 0;
+};
 
 /// The table of encoders, by the configuration's architecture. A factory gets that configuration
 /// and the place of its weights.

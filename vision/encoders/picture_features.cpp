@@ -2,7 +2,56 @@
 
 #include <ATen/ATen.h>
 
+#include "pipeline/base/error.h"
+
 namespace lv::vision {
+
+PictureFeatures without_whole(const PictureFeatures& pictures) {
+  const int64_t whole = pictures.whole;
+  PictureFeatures rest = pictures;
+  rest.features = pictures.features.slice(1, whole);
+  rest.whole = 0;
+  if (rest.merged) {
+    rest.merged->row_of = rest.merged->row_of.slice(1, whole) - whole;
+    rest.merged->sizes = rest.merged->sizes.slice(1, whole);
+  }
+  return rest;
+}
+
+PictureFeatures narrowed(const PictureFeatures& pictures, int64_t first, int64_t count) {
+  PictureFeatures some = pictures;
+  some.features = pictures.features.narrow(0, first, count);
+  if (some.merged) {
+    for (at::Tensor MergedPlaces::*field :
+         {&MergedPlaces::row_of, &MergedPlaces::sizes, &MergedPlaces::likeness}) {
+      at::Tensor& all = (*some.merged).*field;
+      all = all.narrow(0, first, count);
+    }
+    some.merged->milliseconds *= static_cast<double>(count) / pictures.features.size(0);
+  }
+  return some;
+}
+
+PictureFeatures joined(const std::vector<PictureFeatures>& batches) {
+  check(!batches.empty(), ErrorCode::kInvalidArgument, "joined: expected pictures, got none");
+  if (batches.size() == 1) return batches.front();
+  PictureFeatures all = batches.front();
+  std::vector<at::Tensor> features;
+  for (const PictureFeatures& each : batches) features.push_back(each.features);
+  all.features = at::cat(features);
+  if (!all.merged) return all;
+  const auto column = [&](at::Tensor MergedPlaces::*field) {
+    std::vector<at::Tensor> parts;
+    for (const PictureFeatures& each : batches) parts.push_back((*each.merged).*field);
+    return at::cat(parts);
+  };
+  all.merged = MergedPlaces{column(&MergedPlaces::row_of), column(&MergedPlaces::sizes),
+                            column(&MergedPlaces::likeness), 0};
+  for (const PictureFeatures& each : batches) {
+    all.merged->milliseconds += each.merged->milliseconds;
+  }
+  return all;
+}
 
 at::Tensor in_squares(const at::Tensor& features, PatchGrid grid, int64_t side) {
   const int64_t pictures = features.size(0), width = features.size(2);

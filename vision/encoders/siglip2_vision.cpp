@@ -24,7 +24,7 @@ Json with_image_size(Json config) {
 /// grid. The features are the normed output of the last layer or, where the configuration names
 /// layers, the residual stream after those. The pooling head is not read.
 /// Reference: Tschannen et al., SigLIP 2: Multilingual Vision-Language Encoders, 2025, section 2.4.
-class Siglip2Vision : public ImageEncoder {
+class Siglip2Vision : public MergingEncoder {
  public:
   Siglip2Vision(const Json& config, const WeightScope& scope)
       : shape_(VitShape::from_config(with_image_size(config))),
@@ -42,7 +42,8 @@ class Siglip2Vision : public ImageEncoder {
         layers_(vit_layers(vision_root(scope), shape_)),
         after_(vision_root(scope) / "post_layernorm", shape_.width, shape_.eps) {}
 
-  PictureFeatures encode(const at::Tensor& pixels) const override {
+  PictureFeatures encode_merged(const at::Tensor& pixels,
+                                const LayerMerging& merging) const override {
     check_shape(pixels, "pixels", {-1, 3, -1, -1});
     const int64_t side = shape_.patch_side;
     check(pixels.size(2) % side == 0 && pixels.size(3) % side == 0 && pixels.size(2) > 0 &&
@@ -59,8 +60,11 @@ class Siglip2Vision : public ImageEncoder {
             .to(patches.scalar_type());
     const at::Tensor x = (patches + places).flatten(2).transpose(1, 2);
     const PatchGrid grid{static_cast<int32_t>(rows), static_cast<int32_t>(columns)};
-    if (!read_.empty()) return {stream_after(read_, layers_, x), grid};
-    return {after_(stream_after({shape_.layers}, layers_, x)), grid};
+    const bool normed = read_.empty();
+    PictureFeatures out = stream_after(normed ? std::vector<int64_t>{shape_.layers} : read_,
+                                       layers_, {x, grid}, merging, shape_.area_in_patches(pixels));
+    if (normed) out.features = after_(out.features);
+    return out;
   }
 
   int64_t width() const override {

@@ -14,7 +14,7 @@ namespace {
 /// after those, without the norm. The pooling head is not read.
 /// Reference: Zhai et al., Sigmoid Loss for Language Image Pre-Training, ICCV 2023; layers as in
 /// transformers' LlavaForConditionalGeneration.
-class SiglipVision : public ImageEncoder {
+class SiglipVision : public MergingEncoder {
  public:
   SiglipVision(const Json& config, const WeightScope& scope)
       : shape_(VitShape::from_config(config)),
@@ -32,10 +32,13 @@ class SiglipVision : public ImageEncoder {
     }
   }
 
-  PictureFeatures encode(const at::Tensor& pixels) const override {
-    const at::Tensor x = stream_after(read_, layers_, patches_(pixels) + positions_);
+  PictureFeatures encode_merged(const at::Tensor& pixels,
+                                const LayerMerging& merging) const override {
     const auto side = static_cast<int32_t>(shape_.grid_side());
-    return {after_ ? (*after_)(x) : x, {side, side}};
+    PictureFeatures x = stream_after(read_, layers_, {patches_(pixels) + positions_, {side, side}},
+                                     merging, shape_.area_in_patches(pixels));
+    if (after_) x.features = (*after_)(x.features);
+    return x;
   }
 
   int64_t width() const override { return shape_.width * static_cast<int64_t>(read_.size()); }

@@ -3,10 +3,13 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <chrono>
+#include <optional>
 
 #include "pipeline/base/cancellation.h"
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
+#include "vision/compressors/token_matching.h"
 
 namespace lv::vision {
 namespace {
@@ -17,6 +20,55 @@ int64_t size_of(const Json& config, const char* key) {
         std::string(key) + ": expected 1 to 65536, got " + std::to_string(size));
   return size;
 }
+
+using Clock = std::chrono::steady_clock;
+
+/// Tokens on their way through layers between whose halves they merge.
+class MergingStream {
+ public:
+  MergingStream(PictureFeatures begin, const LayerMerging& merging)
+      : begin_(std::move(begin)), merging_(merging), state_(unmerged(begin_.features)) {}
+
+  void pass(const VitLayer& layer, int64_t pairs) {
+    check_cancelled();
+    VitLayer::Attended attended = layer.attend(state_.features, bias());
+    state_.features = std::move(attended.x);
+    const Clock::time_point start = Clock::now();
+    const at::Tensor metric = attended.keys.mean({1}, /*keepdim=*/false, at::kFloat);
+    state_ = merge(state_, match_bipartite(metric, pairs, begin_.whole > 0));
+    took_ += Clock::now() - start;
+    state_.features = layer.feed_forward(state_.features);
+  }
+
+  PictureFeatures finish() {
+    if (merging_.order == LayerMerging::Order::kReading) state_ = in_reading_order(state_);
+    return {state_.features, begin_.grid, begin_.whole,
+            MergedPlaces{state_.row_of, state_.sizes, likeness(), took_.count()}};
+  }
+
+ private:
+  /// On the logits of keys that stand for several patches. While none does, there is none.
+  at::Tensor bias() const {
+    const bool merged = state_.sizes.size(1) < state_.row_of.size(1);
+    if (!merged || merging_.attention == LayerMerging::Attention::kPlain) return {};
+    return state_.sizes.log().to(state_.features.scalar_type()).unsqueeze(1).unsqueeze(1);
+  }
+
+  at::Tensor likeness() const {
+    const at::Tensor before = begin_.features.to(at::kFloat);  // [P, places, D]
+    const at::Tensor rows = state_.row_of.unsqueeze(2).expand_as(before);
+    const at::Tensor means =
+        at::zeros({before.size(0), state_.sizes.size(1), before.size(2)}, before.options())
+            .scatter_add_(1, rows, before)
+            .div_(state_.sizes.unsqueeze(2));
+    return at::cosine_similarity(before, means.gather(1, rows), 2).slice(1, begin_.whole).mean(1);
+  }
+
+  const PictureFeatures begin_;
+  const LayerMerging merging_;
+  MergeState state_;
+  std::chrono::duration<double, std::milli> took_{0};
+};
 
 }  // namespace
 
@@ -34,6 +86,11 @@ VitShape VitShape::from_config(const Json& config) {
   return shape;
 }
 
+double VitShape::area_in_patches(const at::Tensor& pixels) const {
+  return static_cast<double>(pixels.size(-2) * pixels.size(-1)) /
+         static_cast<double>(patch_side * patch_side);
+}
+
 VitLayer::VitLayer(const WeightScope& scope, const VitShape& shape)
     : norm1_(scope / "layer_norm1", shape.width, shape.eps),
       norm2_(scope / "layer_norm2", shape.width, shape.eps),
@@ -46,19 +103,24 @@ VitLayer::VitLayer(const WeightScope& scope, const VitShape& shape)
       heads_(shape.heads),
       activation_(activation_named(shape.activation, "hidden_act")) {}
 
-at::Tensor VitLayer::attention(const at::Tensor& x) const {
+VitLayer::Attended VitLayer::attend(const at::Tensor& x, const at::Tensor& bias) const {
   const auto split = [&](const at::Tensor& y) {
     return y.view({y.size(0), y.size(1), heads_, -1}).transpose(1, 2);  // [P, H, N, Dh]
   };
+  const at::Tensor normed = norm1_(x), keys = split(k_(normed));
   const at::Tensor mixed =
-      at::scaled_dot_product_attention(split(q_(x)), split(k_(x)), split(v_(x)));
-  return out_(mixed.transpose(1, 2).reshape(x.sizes()));
+      at::scaled_dot_product_attention(split(q_(normed)), keys, split(v_(normed)),
+                                       bias.defined() ? std::make_optional(bias) : std::nullopt);
+  return {x + out_(mixed.transpose(1, 2).reshape(x.sizes())), keys};
+}
+
+at::Tensor VitLayer::feed_forward(const at::Tensor& x) const {
+  return x + fc2_(activation_(fc1_(norm2_(x))));
 }
 
 at::Tensor VitLayer::operator()(const at::Tensor& x) const {
   check_cancelled();
-  const at::Tensor attended = x + attention(norm1_(x));
-  return attended + fc2_(activation_(fc1_(norm2_(attended))));
+  return feed_forward(attend(x).x);
 }
 
 PatchEmbedding::PatchEmbedding(const WeightScope& scope, const VitShape& shape)
@@ -120,6 +182,22 @@ at::Tensor stream_after(const std::vector<int64_t>& read, const std::vector<VitL
     }
   }
   return chosen.size() == 1 ? chosen.front() : at::cat(chosen, -1);
+}
+
+PictureFeatures stream_after(const std::vector<int64_t>& read, const std::vector<VitLayer>& layers,
+                             PictureFeatures x, const LayerMerging& merging, double patches) {
+  const std::vector<int64_t> pairs =
+      pairs_per_layer(merging, patches, static_cast<int64_t>(layers.size()));
+  if (std::ranges::all_of(pairs, [](int64_t each) { return each == 0; })) {
+    x.features = stream_after(read, layers, std::move(x.features));
+    return x;
+  }
+  check(read.size() == 1, ErrorCode::kUnimplemented,
+        "merging between layers: expected features of one layer, got those of " +
+            std::to_string(read.size()));
+  MergingStream stream(std::move(x), merging);
+  for (int64_t i = 0; i < read.front(); ++i) stream.pass(layers.at(i), pairs.at(i));
+  return stream.finish();
 }
 
 WeightScope vision_root(const WeightScope& scope) {

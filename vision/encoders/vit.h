@@ -10,6 +10,7 @@
 #include "pipeline/nn/norm.h"
 #include "pipeline/weights/checkpoint.h"
 #include "vision/encoders/activation.h"
+#include "vision/encoders/picture_features.h"
 
 namespace lv::vision {
 
@@ -22,6 +23,8 @@ struct VitShape {
   /// Throws kInvalidArgument on a size that is out of range or does not divide.
   static VitShape from_config(const Json& config);
   int64_t grid_side() const { return image_side / patch_side; }
+  /// How many patches a picture [..., H, W] would take if none of it were left over.
+  double area_in_patches(const at::Tensor& pixels) const;
 };
 
 /// A pre-norm transformer layer over all patches of a picture. Immutable.
@@ -31,9 +34,17 @@ class VitLayer {
   /// [P, N, D] -> [P, N, D]
   at::Tensor operator()(const at::Tensor& x) const;
 
- private:
-  at::Tensor attention(const at::Tensor& x) const;
+  /// The first half: the stream with attention added, and the keys.
+  struct Attended {
+    at::Tensor x;     // [P, N, D]
+    at::Tensor keys;  // [P, H, N, Dh]
+  };
+  /// `bias`, if defined, is added to the logits, [P, 1, 1, N].
+  Attended attend(const at::Tensor& x, const at::Tensor& bias = {}) const;
+  /// The second half: the stream with the MLP added.
+  at::Tensor feed_forward(const at::Tensor& x) const;
 
+ private:
   LayerNorm norm1_, norm2_;
   Linear q_, k_, v_, out_, fc1_, fc2_;
   int64_t heads_;
@@ -68,6 +79,13 @@ std::vector<int64_t> layers_read(const Json& config, const VitShape& shape);
 /// after the last of them do not run.
 at::Tensor stream_after(const std::vector<int64_t>& read, const std::vector<VitLayer>& layers,
                         at::Tensor x);
+
+/// The same for what stands at the places of pictures; tokens merge as the pictures say. What
+/// stands for the whole never merges. `patches` is the area of a picture, in patches. Throws
+/// kUnimplemented if tokens are to merge and features of several layers are read, which would be of
+/// other tokens.
+PictureFeatures stream_after(const std::vector<int64_t>& read, const std::vector<VitLayer>& layers,
+                             PictureFeatures x, const LayerMerging& merging, double patches);
 
 /// `scope`, or its child "vision_model" where older files put everything.
 WeightScope vision_root(const WeightScope& scope);

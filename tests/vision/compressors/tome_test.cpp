@@ -163,15 +163,15 @@ TEST_CASE("a merging step breaks ties by the lower index, and survives zeros") {
   CHECK(at::equal(zeros.features[0], at::zeros({3, 3})));
 }
 
-TEST_CASE("the share of tokens that AuroraCap keeps gives its token counts") {
-  // r of each layer from the share, 31 layers, 729 patches of a picture of 378 pixels.
-  const std::map<double, int64_t> expected{{1.0, 729}, {0.9, 667}, {0.8, 605}, {0.5, 388},
-                                           {0.4, 326}, {0.3, 264}, {0.2, 171}, {0.1, 109}};
-  for (const auto& [keep, tokens] : expected) {
-    const auto r = static_cast<int64_t>(729 * (1 - keep) / 32);
+TEST_CASE("AuroraCap's pairs a layer leave its token counts of a frame") {
+  // 31 of 32 layers over the 729 patches of a picture of 378 pixels.
+  const std::map<int64_t, int64_t> expected{{0, 729},  {2, 667},  {4, 605},  {11, 388}, {13, 326},
+                                            {15, 264}, {18, 171}, {20, 109}, {21, 78},  {22, 47}};
+  for (const auto& [pairs, tokens] : expected) {
     MergeState state = unmerged(lcg_tensor(5, {1, 730, 4}));
-    for (int layer = 0; layer < 31; ++layer) state = step(state, r, true);
-    CHECK(state.sizes[0].size(0) - 1 == tokens);
+    for (int layer = 0; layer < 31; ++layer) state = step(state, pairs, true);
+    CHECK(state.sizes.size(1) - 1 == tokens);
+    CHECK(state.sizes.sum().item<float>() == 730);
   }
 }
 

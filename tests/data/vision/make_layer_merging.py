@@ -1,0 +1,109 @@
+"""Writes layer_merging.safetensors: a small vision transformer between whose layers tokens merge, in plain PyTorch from the
+formulas of Bolya et al. (ICLR 2023): make_layer_merging.py
+
+Needs torch and safetensors. Weights and pixels are the golden tests' numbers (tests/support/close_to.h), scaled as
+tests/vision/encoders/layer_merging_test.cpp scales them. Each case gives "<case>.features" and "<case>.row_of"."""
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+
+WIDTH, HEADS, LAYERS, MLP, SIDE, PATCH = 64, 4, 4, 96, 16, 2
+
+
+def lcg(seed, *shape):
+    state, values = seed, []
+    for _ in range(torch.Size(shape).numel()):
+        state = (1664525 * state + 1013904223) % 2**32
+        values.append(state / 2**31 - 1)
+    return torch.tensor(values, dtype=torch.float64).float().double().view(shape)
+
+
+class Weights:
+    """In the order in which they are drawn; matrices are scaled to keep the stream lively."""
+
+    def __init__(self, clip):
+        self.seed = 0
+        self.patch = self.draw(WIDTH, 3, PATCH, PATCH)
+        self.positions = self.draw((SIDE // PATCH) ** 2 + clip, WIDTH)
+        self.class_token = self.draw(WIDTH) if clip else None
+        self.layers = []
+        for _ in range(LAYERS):
+            shapes = dict(q=(WIDTH, WIDTH), k=(WIDTH, WIDTH), v=(WIDTH, WIDTH), out=(WIDTH, WIDTH), fc1=(MLP, WIDTH), fc2=(WIDTH, MLP))
+            self.layers.append({name: self.draw(*shape) for name, shape in shapes.items()})
+
+    def draw(self, *shape):
+        self.seed += 1
+        return lcg(self.seed, *shape) * 0.3
+
+
+def norm(x):
+    return F.layer_norm(x, x.shape[-1:])
+
+
+def matched(metric, r, protected):
+    """Rows of the even tokens that go, best first, of those that stay, and the odd rows that the former join."""
+    unit = metric / metric.norm(dim=-1, keepdim=True)
+    scores = unit[::2] @ unit[1::2].T
+    if protected:
+        scores[0] = -torch.inf
+    best, to = scores.max(1)
+    order = best.argsort(descending=True, stable=True)
+    stay = order[r:].sort().values if protected else order[r:]
+    return order[:r], stay, to[order[:r]]
+
+
+def encode(weights, pixels, pairs, by_size, reading):
+    """One picture: features and, for each place, the row that stands for it."""
+    x = F.conv2d(pixels, weights.patch, stride=PATCH).flatten(2).transpose(1, 2)[0]
+    clip = weights.class_token is not None
+    if clip:
+        x = torch.cat([weights.class_token.unsqueeze(0), x])
+    x = x + weights.positions
+    if clip:
+        x = norm(x)
+    members = [[i] for i in range(len(x))]  # places, the row's own first
+    for layer, r in zip(weights.layers, pairs):
+        y = norm(x)
+        q, k, v = ((y @ layer[name].T).view(len(x), HEADS, -1).transpose(0, 1) for name in "qkv")
+        size = torch.tensor([len(each) for each in members], dtype=x.dtype)
+        logits = q @ k.transpose(1, 2) / (WIDTH // HEADS) ** 0.5
+        if by_size:
+            logits = logits + size.log()
+        x = x + (logits.softmax(-1) @ v).transpose(0, 1).reshape(len(x), -1) @ layer["out"].T
+        r = min(r, (len(x) - clip) // 2)
+        if r > 0:
+            gone, stay, into = matched(k.mean(0), r, clip)
+            odd, own = x[1::2] * size[1::2, None], members[1::2]
+            odd.index_add_(0, into, x[::2][gone] * size[::2, None][gone])
+            for a, b in zip(gone.tolist(), into.tolist()):
+                own[b] = own[b] + members[2 * a]
+            members = [members[2 * a] for a in stay.tolist()] + own
+            x = torch.cat([x[::2][stay], odd / torch.tensor([[len(each)] for each in own])])
+        x = x + F.gelu(norm(x) @ layer["fc1"].T) @ layer["fc2"].T
+    if reading:
+        order = sorted(range(len(x)), key=lambda row: members[row][0])
+        x, members = x[order], [members[row] for row in order]
+    row_of = torch.empty((SIDE // PATCH) ** 2 + clip, dtype=torch.long)
+    for row, places in enumerate(members):
+        row_of[places] = row
+    return (x[1:], row_of[1:] - 1) if clip else (norm(x), row_of)
+
+
+def main():
+    pixels = lcg(99, 2, 3, SIDE, SIDE)
+    constant = lambda keep: [int((SIDE // PATCH) ** 2 * (1 - keep) / LAYERS)] * LAYERS
+    cases = dict(clip_half=(True, constant(0.5), True, True), clip_release=(True, constant(0.3), False, False),
+                 clip_decreasing=(True, [16, 10, 5, 0], True, False), siglip_third=(False, constant(1 / 3), True, True),
+                 siglip_plain=(False, constant(0.1), False, True))
+    out = {}
+    for name, (clip, pairs, by_size, reading) in cases.items():
+        results = [encode(Weights(clip), picture.unsqueeze(0), pairs, by_size, reading) for picture in pixels]
+        out[name + ".features"] = torch.stack([features for features, _ in results]).float()
+        out[name + ".row_of"] = torch.stack([rows for _, rows in results]).to(torch.uint8)
+    save_file(out, str(Path(__file__).with_name("layer_merging.safetensors")))
+    print({name: tuple(value.shape) for name, value in out.items()})
+
+
+main()
