@@ -33,11 +33,19 @@ if(LV_SANITIZE)
   target_link_options(lv_options INTERFACE -fsanitize=${LV_SANITIZE})
 endif()
 
-# lv_sources(OUT DIR...): the .cpp files of these folders, looked at again at every build.
+# lv_sources(OUT DIR...): the .cpp files of these folders, looked at again at every build. Where there is CUDA, the .cu
+# files too; otherwise no_cuda.cpp stands for those and for cuda_*.cpp.
 function(lv_sources out)
   set(all "")
   foreach(dir IN LISTS ARGN)
     file(GLOB found CONFIGURE_DEPENDS ${dir}/*.cpp)
+    if(LV_CUDA)
+      file(GLOB kernels CONFIGURE_DEPENDS ${dir}/*.cu)
+      list(FILTER found EXCLUDE REGEX "/no_cuda\\.cpp$")
+      list(APPEND found ${kernels})
+    else()
+      list(FILTER found EXCLUDE REGEX "/cuda_[a-z_]+\\.cpp$")
+    endif()
     list(APPEND all ${found})
   endforeach()
   set(${out} ${all} PARENT_SCOPE)

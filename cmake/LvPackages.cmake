@@ -29,6 +29,11 @@ target_link_options(lv_torch INTERFACE -Wl,--as-needed -Wl,--allow-shlib-undefin
 if(EXISTS ${LV_TORCH_ROOT}/lib/libtorch_cuda.so)
   target_link_options(lv_torch INTERFACE -Wl,--push-state,--no-as-needed,-l:libstdc++.so.6,-ltorch_cuda,--pop-state)
 endif()
+if(LV_CUDA)
+  find_package(CUDAToolkit REQUIRED)
+  target_include_directories(lv_torch SYSTEM INTERFACE ${CUDAToolkit_INCLUDE_DIRS})
+  target_link_libraries(lv_torch INTERFACE torch_cuda c10_cuda)
+endif()
 
 if(LV_MEDIA)
   pkg_check_modules(FFMPEG REQUIRED IMPORTED_TARGET libavformat libavcodec libavutil libswscale libswresample)

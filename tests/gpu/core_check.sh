@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.." || exit 1
 torch=$(python3 -c 'import torch; print(torch.__path__[0])')
 broken=0
 start=$(date +%s)
-cmake --preset core -DCMAKE_PREFIX_PATH="$PWD/build/prefix" -DLV_TORCH_ROOT="$torch" > build/core.log 2>&1 &&
+cmake --preset core -DCMAKE_PREFIX_PATH="$PWD/build/prefix" -DLV_TORCH_ROOT="$torch" -DLV_CUDA=ON > build/core.log 2>&1 &&
   ninja -C build/core >> build/core.log 2>&1 || { tail -n 40 build/core.log; exit 1; }
 echo "built in $(($(date +%s) - start)) s"
 ctest --test-dir build/core -LE slow --output-on-failure > build/core-tests.log 2>&1 || broken=1

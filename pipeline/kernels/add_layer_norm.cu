@@ -1,0 +1,74 @@
+#include "pipeline/kernels/element.cuh"
+
+namespace lv {
+namespace {
+
+using device::kLane;
+using device::Lane;
+
+/// Sum over the threads of a block, known to all of them. `shared` has a float for each warp.
+__device__ float block_sum(float x, float* shared) {
+  for (int step = 16; step > 0; step /= 2) x += __shfl_xor_sync(~0u, x, step);
+  const int warps = blockDim.x / 32;
+  if (threadIdx.x % 32 == 0) shared[threadIdx.x / 32] = x;
+  __syncthreads();
+  float sum = 0;
+  for (int i = 0; i < warps; ++i) sum += shared[i];
+  __syncthreads();
+  return sum;
+}
+
+/// A block a row; each thread holds eight elements of it.
+template <typename T>
+__global__ void add_layer_norm_kernel(AddLayerNorm args) {
+  __shared__ float shared[32];
+  const int lanes = args.width / kLane;
+  const int lane = threadIdx.x;
+  const bool mine = lane < lanes;
+  const int64_t at = int64_t{blockIdx.x} * lanes + lane;
+  float x[kLane] = {};
+  float sum = 0;
+  if (mine) {
+    const Lane<T> before = static_cast<const Lane<T>*>(args.x)[at];
+    const Lane<T> delta = static_cast<const Lane<T>*>(args.delta)[at];
+    Lane<T> after;
+    for (int i = 0; i < kLane; ++i) {
+      after.value[i] = device::from_float<T>(device::to_float(before.value[i]) +
+                                             device::to_float(delta.value[i]));
+      x[i] = device::to_float(after.value[i]);
+      sum += x[i];
+    }
+    static_cast<Lane<T>*>(args.sum)[at] = after;
+  }
+  const float mean = block_sum(sum, shared) / args.width;
+  float squares = 0;
+  if (mine) {
+    for (int i = 0; i < kLane; ++i) squares += (x[i] - mean) * (x[i] - mean);
+  }
+  const float scale = rsqrtf(block_sum(squares, shared) / args.width + args.eps);
+  if (!mine) return;
+  const Lane<T> weight = static_cast<const Lane<T>*>(args.weight)[lane];
+  const Lane<T> bias = static_cast<const Lane<T>*>(args.bias)[lane];
+  Lane<T> out;
+  for (int i = 0; i < kLane; ++i) {
+    out.value[i] = device::from_float<T>((x[i] - mean) * scale * device::to_float(weight.value[i]) +
+                                         device::to_float(bias.value[i]));
+  }
+  static_cast<Lane<T>*>(args.norm)[at] = out;
+}
+
+}  // namespace
+
+bool has_cuda_kernels() { return true; }
+
+void launch_add_layer_norm(const AddLayerNorm& args, void* stream) {
+  if (args.rows == 0) return;
+  const int threads = (static_cast<int>(args.width) / kLane + 31) / 32 * 32;
+  device::with_element(args.element, [&](auto element) {
+    add_layer_norm_kernel<decltype(element)>
+        <<<args.rows, threads, 0, static_cast<cudaStream_t>(stream)>>>(args);
+  });
+  device::check_launch("add_layer_norm");
+}
+
+}  // namespace lv

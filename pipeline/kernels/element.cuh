@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
+#include <cstdio>
+#include <stdexcept>
+#include <string>
+
+#include "pipeline/kernels/launch.h"
+
+// What the kernels share: eight elements at a time as float32, whatever they are stored as.
+
+namespace lv::device {
+
+constexpr int kLane = 8;  // elements that a thread reads at once
+
+inline __device__ float to_float(float x) { return x; }
+inline __device__ float to_float(__half x) { return __half2float(x); }
+inline __device__ float to_float(__nv_bfloat16 x) { return __bfloat162float(x); }
+template <typename T>
+__device__ T from_float(float x);
+template <>
+inline __device__ float from_float<float>(float x) {
+  return x;
+}
+template <>
+inline __device__ __half from_float<__half>(float x) {
+  return __float2half_rn(x);
+}
+template <>
+inline __device__ __nv_bfloat16 from_float<__nv_bfloat16>(float x) {
+  return __float2bfloat16_rn(x);
+}
+
+template <typename T>
+struct alignas(16) Lane {
+  T value[kLane];
+};
+
+/// Calls `run` with a value of the element's type.
+template <typename Run>
+void with_element(Element element, Run run) {
+  switch (element) {
+    case Element::kFloat32:
+      return run(float{});
+    case Element::kFloat16:
+      return run(__half{});
+    case Element::kBFloat16:
+      return run(__nv_bfloat16{});
+  }
+}
+
+inline void check_launch(const char* kernel) {
+  const cudaError_t code = cudaGetLastError();
+  if (code != cudaSuccess) {
+    throw std::runtime_error(std::string(kernel) + ": " + cudaGetErrorString(code));
+  }
+}
+
+}  // namespace lv::device

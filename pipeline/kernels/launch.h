@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+
+// What the CUDA kernels are called by: raw pointers on one device, and its stream. Builds without
+// CUDA have no_cuda.cpp instead, in which each throws kUnimplemented.
+
+namespace lv {
+
+/// Whether this build has the kernels.
+bool has_cuda_kernels();
+
+enum class Element { kFloat32, kFloat16, kBFloat16 };
+
+struct AddLayerNorm {
+  const void* x;       // [rows, width]
+  const void* delta;   // [rows, width]
+  const void* weight;  // [width]
+  const void* bias;    // [width]
+  void* sum;           // [rows, width]
+  void* norm;          // [rows, width]
+  Element element;
+  int64_t rows, width;
+  float eps;
+};
+/// Width: a multiple of 8, at most 8192. Pointers are aligned to 16 bytes.
+void launch_add_layer_norm(const AddLayerNorm& args, void* stream);
+
+/// x sigmoid(1.702 x) in place; pointer aligned to 16 bytes, count a multiple of 8.
+void launch_quick_gelu(void* x, Element element, int64_t count, void* stream);
+
+}  // namespace lv
