@@ -26,6 +26,26 @@ at::Tensor Linear::operator()(const at::Tensor& x) const {
   return y.to(x.scalar_type()).view(sizes);
 }
 
+LinearGroup::LinearGroup(std::vector<Linear> layers) : layers_(std::move(layers)) {
+  std::vector<at::Tensor> weights, biases;
+  for (const Linear& layer : layers_) {
+    widths_.push_back(shape_of(layer.weight())[0]);
+    const auto* dense = std::get_if<at::Tensor>(&layer.weight());
+    if (dense != nullptr && dense->is_cuda()) weights.push_back(*dense);
+    if (layer.bias().defined()) biases.push_back(layer.bias());
+  }
+  const bool like_biased = biases.empty() || biases.size() == layers_.size();
+  if (weights.size() < layers_.size() || !like_biased) return;
+  layers_ = {Linear(at::cat(weights), biases.empty() ? at::Tensor() : at::cat(biases))};
+}
+
+std::vector<at::Tensor> LinearGroup::operator()(const at::Tensor& x) const {
+  if (layers_.size() == 1) return layers_.front()(x).split_with_sizes(widths_, -1);
+  std::vector<at::Tensor> all;
+  for (const Linear& layer : layers_) all.push_back(layer(x));
+  return all;
+}
+
 Embedding::Embedding(const WeightScope& scope, int64_t count, int64_t width)
     : table_(scope.matrix("weight", count, width)), dtype_(scope.dtype()) {}
 

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <vector>
 
 #include "pipeline/weights/checkpoint.h"
 
@@ -21,10 +22,24 @@ class Linear {
   at::Tensor operator()(const at::Tensor& x) const;
 
   const WeightMatrix& weight() const { return weight_; }
+  const at::Tensor& bias() const { return bias_; }
 
  private:
   WeightMatrix weight_;  // [out, in]
   at::Tensor bias_;      // [out] or undefined
+};
+
+/// Linear layers that read the same input. Dense ones on a GPU are one product. Immutable.
+class LinearGroup {
+ public:
+  explicit LinearGroup(std::vector<Linear> layers);
+
+  /// [..., in] -> [..., out] of each layer, which may be views of one tensor.
+  std::vector<at::Tensor> operator()(const at::Tensor& x) const;
+
+ private:
+  std::vector<Linear> layers_;  // one of all, if they are one product
+  std::vector<int64_t> widths_;
 };
 
 /// Rows of a table, dense or quantised. Reads `weight`. Immutable.

@@ -11,6 +11,11 @@ at::Tensor LayerNorm::operator()(const at::Tensor& x) const {
   return at::layer_norm(x, weight_.sizes(), weight_, bias_, eps_);
 }
 
+SumAndNorm LayerNorm::of_sum(const at::Tensor& x, const at::Tensor& delta) const {
+  if (!delta.defined()) return {x, (*this)(x)};
+  return add_layer_norm(x, delta, weight_, bias_, eps_);
+}
+
 RmsNorm::RmsNorm(const WeightScope& scope, int64_t width, double eps)
     : weight_(scope.get("weight", {width})), eps_(eps) {}
 

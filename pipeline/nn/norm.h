@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "pipeline/kernels/add_layer_norm.h"
 #include "pipeline/weights/checkpoint.h"
 
 namespace lv {
@@ -12,6 +13,8 @@ class LayerNorm {
  public:
   LayerNorm(const WeightScope& scope, int64_t width, double eps);
   at::Tensor operator()(const at::Tensor& x) const;
+  /// x + delta and its norm; x itself and its norm if `delta` is undefined.
+  SumAndNorm of_sum(const at::Tensor& x, const at::Tensor& delta) const;
 
  private:
   at::Tensor weight_, bias_;  // [width]

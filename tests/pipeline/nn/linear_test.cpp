@@ -80,6 +80,27 @@ TEST_CASE("rms norm divides by the root of the mean square") {
   CHECK_THAT(norm(at::zeros({1, 256})), CloseTo(at::zeros({1, 256}), 0, 0));
 }
 
+namespace {
+
+/// Three layers of widths 5, 2 and 5 on a device, and their outputs one by one.
+void check_group(at::Device device) {
+  std::vector<Linear> layers;
+  for (const int64_t width : {5, 2, 5}) {
+    layers.emplace_back(at::randn({width, 8}).to(device), at::randn({width}).to(device));
+  }
+  const at::Tensor x = at::randn({2, 3, 8}).to(device);
+  const std::vector<at::Tensor> together = LinearGroup(layers)(x);
+  REQUIRE(together.size() == layers.size());
+  for (size_t i = 0; i < layers.size(); ++i) {
+    CHECK_THAT(together[i].cpu(), CloseTo(layers[i](x).cpu(), 1e-5, 1e-5));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a group of linear layers gives what each gives") { check_group(at::kCPU); }
+TEST_CASE("a group of linear layers on a GPU", "[.gpu]") { check_group(at::kCUDA); }
+
 TEST_CASE("rms norm computes in float32 and hands back the type it got") {
   const RmsNorm norm(open_checkpoint(data("tests/data/weights/tiny_llama.gguf")).root(at::kHalf) /
                          "model" / "norm",
@@ -106,6 +127,10 @@ TEST_CASE("layer norm reads weight and bias") {
   const LayerNorm norm(checkpoint.root() / "n", 2, 0);
   CHECK_THAT(norm(at::tensor({1.F, 3.F}).view({1, 2})),
              CloseTo(at::tensor({-2.F, 6.F}).view({1, 2})));
+  const auto [sum, normed] = norm.of_sum(at::tensor({0.F, 1.F}), at::tensor({1.F, 2.F}));
+  CHECK_THAT(sum, CloseTo(at::tensor({1.F, 3.F}), 0, 0));
+  CHECK_THAT(normed, CloseTo(at::tensor({-2.F, 6.F})));
+  CHECK_THAT(norm.of_sum(sum, {}).norm, CloseTo(normed, 0, 0));
   CHECK_NOTHROW(checkpoint.finish());
 }
 
