@@ -109,7 +109,7 @@ void add_caption(CLI::App& program) {
   command
       ->add_option("--server", flags->server,
                    "HOST:PORT of a running `longview serve` that does the work")
-      ->excludes("--upstream", "--model");
+      ->excludes("--upstream", "--model", "--mmproj");
   command->callback([flags] { run(*flags); });
 }
 

@@ -3,8 +3,6 @@
 #include <chrono>
 #include <cmath>
 
-#include "pipeline/base/params.h"
-
 namespace lv::apps {
 void SamplingFlags::add_to(CLI::App& command) {
   auto* rule = command.add_option_group("frames", "Which pictures of a film to look at");
@@ -60,8 +58,9 @@ void add_generation_flags(CLI::App& command, GenerationOptions& options) {
 }
 
 void CompressionFlags::add_to(CLI::App& command) {
-  command.add_option("--compressor", compressor_,
-                     "NAME[:key=value,...], e.g. uniform:tokens=64 (default tome)");
+  command.add_option("--compressor", compressors_,
+                     "NAME[:key=value,...], e.g. uniform:tokens=64 (default tome); a list by + or "
+                     "by giving it again, e.g. tome:keep=0.5+holitom:keep=0.2");
   command
       .add_option("--keep", keep_,
                   "share of visual tokens kept (default 0.1; all for models that see)")
@@ -69,18 +68,34 @@ void CompressionFlags::add_to(CLI::App& command) {
 }
 
 std::vector<services::CompressionSpec> CompressionFlags::specs() const {
-  if (compressor_.empty() && !keep_) return {};
-  services::CompressionSpec spec = parse_compression(compressor_.empty() ? "tome" : compressor_);
-  if (keep_ && !spec.params.emplace("keep", CLI::detail::to_string(*keep_)).second) {
+  std::vector<services::CompressionSpec> specs;
+  for (const std::string& text : compressors_) {
+    for (auto& spec : services::parse_compression(text)) specs.push_back(std::move(spec));
+  }
+  if (!keep_) return specs;
+  if (specs.empty()) specs.push_back({"tome", {}});
+  if (specs.size() > 1) {
+    throw CLI::ValidationError(
+        "--keep",
+        "expected one method, got " + std::to_string(specs.size()) + "; write keep=R behind each");
+  }
+  if (!specs[0].params.emplace("keep", CLI::detail::to_string(*keep_)).second) {
     throw CLI::ValidationError("--keep", "given twice: also in --compressor");
   }
-  return {spec};
+  return specs;
+}
+
+void add_projector_flag(CLI::App& command, std::string& projector) {
+  command.add_option("--mmproj", projector,
+                     "the .gguf file of the eyes of a .gguf model, or none; the one beside it that "
+                     "fits, if not given");
 }
 
 void ModelFlags::add_to(CLI::App& command) {
   command
       .add_option("--model", model, "a name that `longview models` lists, a folder or a .gguf file")
       ->capture_default_str();
+  add_projector_flag(command, projector);
   command
       .add_option("--device", device, "cpu, cuda or cuda:N: where language model and eyes compute")
       ->capture_default_str();
@@ -100,6 +115,7 @@ void ModelFlags::add_to(CLI::App& command) {
 services::WorkplaceOptions ModelFlags::workplace(const std::vector<std::string>& stages) const {
   services::WorkplaceOptions options;
   options.model = model;
+  options.projector = projector;
   options.placement = parse_placement(device, dtype);
   if (!upstream.empty()) options.upstream = services::parse_upstream(upstream);
   options.stages = stages;
@@ -113,14 +129,6 @@ MediaRequest media_request(const std::string& path, const Sampling& sampling) {
   request.name = path;
   request.sampling = sampling;
   return request;
-}
-
-services::CompressionSpec parse_compression(const std::string& text) {
-  const size_t colon = text.find(':');
-  services::CompressionSpec spec;
-  spec.method = text.substr(0, colon);
-  if (colon != std::string::npos) spec.params = Params::parse(text.substr(colon + 1)).values();
-  return spec;
 }
 
 }  // namespace lv::apps

@@ -33,7 +33,7 @@ class SamplingFlags {
 /// --repetition-penalty, --seed, --stop.
 void add_generation_flags(CLI::App& command, GenerationOptions& options);
 
-/// --compressor NAME[:key=value,...] and --keep R.
+/// --compressor NAME[:key=value,...][+NAME...], repeatable, and --keep R.
 class CompressionFlags {
  public:
   void add_to(CLI::App& command);
@@ -41,14 +41,18 @@ class CompressionFlags {
   std::vector<services::CompressionSpec> specs() const;
 
  private:
-  std::string compressor_;
+  std::vector<std::string> compressors_;
   std::optional<double> keep_;
 };
 
-/// Where stages run: --model, --device, --dtype, and --upstream NAME=ADDRESS for those that run
-/// elsewhere.
+/// --mmproj FILE.
+void add_projector_flag(CLI::App& command, std::string& projector);
+
+/// Where stages run: --model, --mmproj, --device, --dtype, and --upstream NAME=ADDRESS for those
+/// that run elsewhere.
 struct ModelFlags {
   std::string model = "nano";
+  std::string projector;
   std::string device = "cpu";
   std::string dtype = "auto";
   std::string upstream;
@@ -61,8 +65,5 @@ struct ModelFlags {
 
 /// A file as the stages take it. `path` names it in messages.
 MediaRequest media_request(const std::string& path, const Sampling& sampling = {});
-
-/// Reads "tome:keep=0.3". Throws kInvalidArgument.
-services::CompressionSpec parse_compression(const std::string& text);
 
 }  // namespace lv::apps

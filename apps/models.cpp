@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "apps/commands.h"
+#include "apps/flags.h"
 #include "apps/output.h"
 #include "pipeline/base/json.h"
 #include "services/models/check_model.h"
@@ -130,10 +131,10 @@ void print(const services::ModelReport& report) {
   for (const std::string& note : report.notes) std::printf("  %s\n", note.c_str());
 }
 
-void check_models(const std::vector<std::string>& paths, bool json) {
+void check_models(const std::vector<std::string>& paths, const std::string& projector, bool json) {
   bool all = true;
   for (const std::string& path : paths) {
-    const services::ModelReport report = services::check_model(path);
+    const services::ModelReport report = services::check_model(path, projector);
     all = report.loads() && all;
     if (json) {
       std::cout << report_json(report).dump() << "\n";
@@ -149,6 +150,7 @@ void check_models(const std::vector<std::string>& paths, bool json) {
 void add_models(CLI::App& program) {
   auto json = std::make_shared<bool>(false);
   auto paths = std::make_shared<std::vector<std::string>>();
+  auto projector = std::make_shared<std::string>();
   CLI::App* command =
       program.add_subcommand("models", "List the models known here and where they are");
   command->add_flag("--json", *json, "print one JSON array, or one object a line");
@@ -156,7 +158,8 @@ void add_models(CLI::App& program) {
       "check", "Say whether folders or .gguf files would load, from their headers alone");
   check->add_option("PATH", *paths, "folders or .gguf files")->required();
   check->add_flag("--json", *json, "print one JSON object a line");
-  check->callback([paths, json] { check_models(*paths, *json); });
+  add_projector_flag(*check, *projector);
+  check->callback([paths, projector, json] { check_models(*paths, *projector, *json); });
   command->callback([command, check, json] {
     if (!command->got_subcommand(check)) run(*json);
   });

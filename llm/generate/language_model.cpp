@@ -147,6 +147,8 @@ TokenSequence LanguageModel::read(const Prompt& prompt) const {
   sequence.options = prompt.options;
   sequence.adapters = prompt.adapters;
   const std::vector<TemplatePiece> pieces = render(prompt.messages);
+  // The template writes its family's mark even where no token is called so.
+  if (mark_.empty()) mark_ = parts_.pictures.mark;
   const std::vector<const CompressedTokens*> visuals = visual_parts(prompt.messages);
   PromptWriter writer(*parts_.tokenizer, mark_, sequence);
   writer.begin_with(begin_ids(pieces));
@@ -247,14 +249,17 @@ std::vector<int64_t> stop_ids_of(const Checkpoint& checkpoint, const Tokenizer& 
 
 LanguageModelPtr load_language_model(const std::string& path, const LayerPlan& plan,
                                      const Placement& placement) {
-  const Checkpoint checkpoint = open_checkpoint(path, placement);
+  return load_language_model(open_checkpoint(path, placement), plan);
+}
+
+LanguageModelPtr load_language_model(const Checkpoint& checkpoint, const LayerPlan& plan) {
   LanguageModel::Parts parts;
   parts.name = checkpoint.name();
   parts.tokenizer = load_tokenizer(checkpoint);
   if (auto chat_template = load_chat_template(checkpoint)) {
     parts.chat_template = std::make_shared<const ChatTemplate>(std::move(*chat_template));
   }
-  parts.pictures = picture_layout(checkpoint.architecture());
+  parts.pictures = picture_layout(checkpoint.architecture(), checkpoint.config());
   parts.stop_ids = stop_ids_of(checkpoint, *parts.tokenizer);
   parts.model = make_model(checkpoint, plan);
   parts.context_tokens =

@@ -64,7 +64,7 @@ class LanguageModel {
   std::vector<int64_t> begin_ids(const std::vector<TemplatePiece>& pieces) const;
 
   Parts parts_;
-  std::string mark_;  // of a visual token in the vocabulary; empty if there is none
+  std::string mark_;  // of a visual token in templates; empty if there is none
 };
 using LanguageModelPtr = std::shared_ptr<const LanguageModel>;
 
@@ -77,3 +77,4 @@ LanguageModelPtr load_language_model(const std::string& path, const LayerPlan& p
 std::vector<int64_t> stop_ids_of(const Checkpoint& checkpoint, const Tokenizer& tokenizer);
 
 }  // namespace lv::llm
+LanguageModelPtr load_language_model(const Checkpoint& checkpoint, const LayerPlan& plan = {});

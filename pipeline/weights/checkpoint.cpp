@@ -224,23 +224,29 @@ Misfit Checkpoint::misfit() const {
   return misfit;
 }
 
-Checkpoint open_checkpoint(const std::string& path, const Placement& placement) {
+Checkpoint open_checkpoint(const std::string& path, const Placement& placement,
+                           const std::string& projector) {
   namespace fs = std::filesystem;
   std::error_code ignored;
   const fs::file_status status = fs::status(path, ignored);
   check(fs::exists(status), ErrorCode::kNotFound, path + ": no such file or folder");
-  if (!fs::is_directory(status)) {
-    check(is_gguf(path), ErrorCode::kInvalidArgument,
-          path + ": expected a GGUF file or a folder with config.json, got neither");
-    Checkpoint checkpoint = gguf_checkpoint(path);
+  const bool folder = fs::is_directory(status),
+             configured = fs::exists(path + "/config.json", ignored);
+  if (folder && configured) {
+    check(projector.empty(), ErrorCode::kInvalidArgument,
+          path + ": expected a GGUF file for the projector " + projector + ", got a folder");
+    Checkpoint checkpoint(path, read_json_file(path + "/config.json"),
+                          open_safetensors_folder(path));
     checkpoint.path_ = path;
     return checkpoint.placed(placement);
   }
-  check(fs::exists(path + "/config.json", ignored), ErrorCode::kInvalidArgument,
+  const std::string file = folder ? gguf_in_folder(path) : path;
+  check(!file.empty(), ErrorCode::kInvalidArgument,
         path + ": expected config.json in the folder of a model, got none");
-  Json config = read_json_file(path + "/config.json");
-  Checkpoint checkpoint(path, std::move(config), open_safetensors_folder(path));
-  checkpoint.path_ = path;
+  check(is_gguf(file), ErrorCode::kInvalidArgument,
+        file + ": expected a GGUF file or a folder with config.json, got neither");
+  Checkpoint checkpoint = gguf_checkpoint(file, projector);
+  checkpoint.path_ = file;
   return checkpoint.placed(placement);
 }
 

@@ -82,7 +82,8 @@ class Checkpoint {
 
  private:
   friend class WeightScope;
-  friend Checkpoint open_checkpoint(const std::string& path, const Placement& placement);
+  friend Checkpoint open_checkpoint(const std::string& path, const Placement& placement,
+                                    const std::string& projector);
   struct State;
 
   std::string name_;
@@ -94,10 +95,15 @@ class Checkpoint {
 };
 
 /// Opens what `path` is: a folder in Hugging Face layout (config.json and safetensors, one file or
-/// sharded), or a GGUF file, whose keys and tensors then appear under their Hugging Face names,
-/// with llama.cpp's row permutation of q and k undone. Throws kNotFound, or kInvalidArgument that
-/// says what the file is not.
-Checkpoint open_checkpoint(const std::string& path, const Placement& placement = {});
+/// sharded), or a GGUF file or a folder with one, whose keys and tensors then appear under their
+/// Hugging Face names, with what llama.cpp's converter did to them undone.
+///
+/// `projector` is the GGUF file of the eyes that belong to a GGUF language model ("mmproj"); "none"
+/// for none. If it is empty, the one file beside the model that is called so and whose rows have
+/// the model's width is taken. Throws kNotFound, or kInvalidArgument that says what the file is
+/// not, or that there are several projectors.
+Checkpoint open_checkpoint(const std::string& path, const Placement& placement = {},
+                           const std::string& projector = {});
 
 /// A dense or quantised matrix [out, in].
 using WeightMatrix = StoredTensor;

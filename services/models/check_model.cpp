@@ -127,12 +127,12 @@ bool ModelReport::loads() const {
   return std::ranges::all_of(parts, [](const PartReport& part) { return part.problem.empty(); });
 }
 
-ModelReport check_model(const std::string& path) {
+ModelReport check_model(const std::string& path, const std::string& projector) {
   ModelReport report;
   report.path = path;
   std::optional<Checkpoint> opened;
   const PartReport files = file("files", [&] {
-    opened = open_checkpoint(path);
+    opened = open_checkpoint(path, {}, projector);
     report.architecture = opened->architecture();
   });
   if (!files.problem.empty()) {

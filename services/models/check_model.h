@@ -39,6 +39,7 @@ struct ModelReport {
 
 /// Builds the parts over the outline of a folder's or GGUF file's tensors, so it reads headers and
 /// the text files beside them, and no weight. What cannot be opened is a report too.
-ModelReport check_model(const std::string& path);
+/// `projector` is as open_checkpoint() takes it.
+ModelReport check_model(const std::string& path, const std::string& projector = {});
 
 }  // namespace lv::services

@@ -80,7 +80,10 @@ ModelCard card(const std::string& name, const std::string& what, const std::stri
 class LocalStages {
  public:
   LocalStages(const WorkplaceOptions& options, Workplace& workplace)
-      : model_(options.model), placement_(options.placement), workplace_(workplace) {}
+      : model_(options.model),
+        projector_(options.projector),
+        placement_(options.placement),
+        workplace_(workplace) {}
 
   void open(const std::string& name) {
     Stages& stages = workplace_.stages;
@@ -122,13 +125,13 @@ class LocalStages {
   }
 
   const Checkpoint& checkpoint() {
-    if (!checkpoint_) checkpoint_ = open_checkpoint(checkpoint_path(model_), placement_);
+    if (!checkpoint_)
+      checkpoint_ = open_checkpoint(checkpoint_path(model_), placement_, projector_);
     return *checkpoint_;
   }
 
   const llm::LanguageModelPtr& language_model() {
-    if (!language_model_)
-      language_model_ = llm::load_language_model(checkpoint_path(model_), {}, placement_);
+    if (!language_model_) language_model_ = llm::load_language_model(checkpoint());
     return language_model_;
   }
 
@@ -166,6 +169,7 @@ std::string sample_clip() {
 Workplace open_workplace(const WorkplaceOptions& options, double& load_ms) {
   StageClock clock;
   StageClock::Span loading(clock, load_ms);
+  const std::string& projector_;
   Workplace workplace;
   workplace.model = options.model;
   workplace.speech_model = kSpeechModel;

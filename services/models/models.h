@@ -30,6 +30,7 @@ struct WorkplaceOptions {
   /// A known name, or a folder or GGUF file of a language model, or of one that sees. A language
   /// model alone gets the eyes of nano.
   std::string model = "nano";
+  std::string projector;  // of a GGUF language model's eyes, as open_checkpoint() takes it
   /// Of language models and of the eyes that belong to one; nano's own eyes and ears compute in
   /// float32 on the CPU.
   Placement placement;

@@ -1,6 +1,6 @@
 """Writes a small model in Hugging Face layout as llama.cpp's converter does: text.gguf, and mmproj.gguf if it sees.
 
-  python tests/reference/to_gguf.py FOLDER OUT [--type keep|F16|Q8_0] [--pre NAME]
+  python tests/reference/to_gguf.py FOLDER OUT [--type keep|F16|Q8_0] [--pre NAME] [--no-chat]
 
 Tensor names and keys are gguf-py's own. Reads Llama, Mamba, Qwen2 and the language models of LLaVA 1.5, SmolVLM and Qwen2.5-VL with
 their encoders. `keep` writes matrices in the type they are stored in. Needs gguf 0.19.0, safetensors, torch, numpy."""
@@ -39,9 +39,12 @@ def add(writer, name, x, wanted):
     writer.add_tensor(name, gguf.quantize(data, kind) if kind != Type.F32 else data, raw_dtype=kind)
 
 
-def add_tokenizer(writer, folder, vocabulary, pre):
+def add_tokenizer(writer, folder, vocabulary, options):
     description = read_json(folder / "tokenizer.json")
-    if not description:
+    if not description:  # the tokens of fixtures without text, of which one stands for pictures
+        whole = read_json(folder / "config.json")
+        mark = whole.get("image_token_id", whole.get("image_token_index", -1))
+        writer.add_token_list(["<image>" if i == mark else f"[PAD{i}]" for i in range(vocabulary)])
         return
     model, settings = description["model"], read_json(folder / "tokenizer_config.json")
     tokens, types = [f"[PAD{i}]" for i in range(vocabulary)], [gguf.TokenType.UNUSED] * vocabulary
@@ -53,7 +56,7 @@ def add_tokenizer(writer, folder, vocabulary, pre):
         types[i] = gguf.TokenType.CONTROL if token["special"] else gguf.TokenType.USER_DEFINED
     byte_level = model.get("byte_fallback", False) is not True
     writer.add_tokenizer_model("gpt2" if byte_level else "llama")
-    writer.add_tokenizer_pre(pre if byte_level else "default")
+    writer.add_tokenizer_pre(options.pre if byte_level else "default")
     writer.add_token_list(tokens)
     if byte_level:
         writer.add_token_merges([" ".join(merge) for merge in model["merges"]])
@@ -69,7 +72,7 @@ def add_tokenizer(writer, folder, vocabulary, pre):
             getattr(writer, f"add_{name}_token_id")(tokens.index(token))
     writer.add_add_bos_token(not byte_level)
     template = folder / "chat_template.jinja"
-    if template.is_file():
+    if template.is_file() and not options.no_chat:
         writer.add_chat_template(template.read_text())
 
 
@@ -106,7 +109,7 @@ def write_text(folder, out, config, tensors, options):
     arch = TEXT[config["model_type"]]
     writer = gguf.GGUFWriter(out / "text.gguf", gguf.MODEL_ARCH_NAMES[arch])
     add_text_keys(writer, config, arch)
-    add_tokenizer(writer, folder, config["vocab_size"], options.pre)
+    add_tokenizer(writer, folder, config["vocab_size"], options)
     names = gguf.get_tensor_name_map(arch, config["num_hidden_layers"])
     for name, x in tensors.items():
         if arch == Arch.LLAMA and ".q_proj." in name:
@@ -139,7 +142,8 @@ def add_eye_keys(writer, whole, config, images, projector):
 
 
 def mlp_eyes(writer, whole, config, images):
-    """Layers behind the last that is read are dropped, as is the norm behind them."""
+    """As LLaVA's own converter: layers behind the last that is read are dropped, as is the norm behind them; the names of
+    the two layers of each MLP are exchanged."""
     read = whole.get("vision_feature_layer", -2)
     read = read if read >= 0 else config["num_hidden_layers"] + read + 1
     add_eye_keys(writer, whole, config, images, "mlp")
@@ -151,6 +155,9 @@ def mlp_eyes(writer, whole, config, images):
     def named(name, x):
         if "post_layernorm" in name or name.split(".layers.")[-1].split(".")[0] in map(str, range(read, 99)):
             return
+        for long, short in (("multi_modal_projector.linear_1", "mm.0"), ("multi_modal_projector.linear_2", "mm.2"),
+                            ("fc1", "FC"), ("fc2", "fc1"), ("FC", "fc2")):
+            name = name.replace(long, short)
         yield name, x
     return named
 
@@ -171,6 +178,10 @@ def qwen_eyes(writer, whole, config, images):
     writer.add_vision_attention_layernorm_eps(1e-6)
     writer.add_vision_use_silu(True)
     writer.add_vision_n_wa_pattern(config["fullatt_block_indexes"][0] + 1)
+    writer.add_vision_window_size(config["window_size"])
+    writer.add_vision_spatial_merge_size(config["spatial_merge_size"])
+    writer.add_vision_min_pixels(images["size"]["shortest_edge"])
+    writer.add_vision_max_pixels(images["size"]["longest_edge"])
 
     def named(name, x):
         if ".qkv." in name:
@@ -195,7 +206,7 @@ def write_eyes(folder, out, whole, tensors, options):
     names = gguf.get_tensor_name_map(Arch.MMPROJ, config.get("num_hidden_layers", config.get("depth")))
     for name, x in tensors.items():
         for part, rows in named(name, x):
-            to = part if part.startswith("v.") else names.get_name(part, (".weight", ".bias"))
+            to = part if part.startswith(("v.", "mm.")) else names.get_name(part, (".weight", ".bias"))
             assert to, part
             add(writer, to, rows, options.type)
     finish(writer)
@@ -213,13 +224,16 @@ def text_name(name):
     for prefix in ("model.text_model.", "model.language_model.", "language_model.model."):
         if name.startswith(prefix):
             return "model." + name[len(prefix):]
+    if name.startswith(("model.embed_tokens", "model.layers", "model.norm")):
+        return name
     return name.replace("language_model.lm_head", "lm_head") if "lm_head" in name else None
 
 
 def eye_name(name):
-    """As the converter knows it: Qwen's as `visual...`, others below vision_tower, vision_model or the connector."""
-    return name.replace("model.visual.", "visual.").replace("model.vision_tower.", "vision_tower.").replace(
-        "model.multi_modal_projector.", "multi_modal_projector.")
+    """As the converter knows it."""
+    for part in ("visual.", "vision_tower.", "multi_modal_projector."):
+        name = name.replace("model." + part, part)
+    return name if "vision_tower.vision_model" in name else name.replace("vision_tower.", "vision_tower.vision_model.")
 
 
 def main():
@@ -228,6 +242,7 @@ def main():
     parser.add_argument("out", type=Path)
     parser.add_argument("--type", choices=["keep", "F32", "F16", "Q8_0"], default="keep")
     parser.add_argument("--pre", default="smollm", help="how the tokenizer splits text, as llama.cpp names it")
+    parser.add_argument("--no-chat", action="store_true", help="leave the chat template out")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     config, tensors = read_json(options.folder / "config.json"), load_file(options.folder / "model.safetensors")

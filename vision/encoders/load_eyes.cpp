@@ -10,8 +10,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The image processor's configuration: a file of its own, or part of the whole processor's.
-Json processor_config(const Checkpoint& checkpoint) {
+/// The image processor's configuration: part of the model's, a file of its own, or part of the
+/// whole processor's.
+std::optional<Json> processor_files(const Checkpoint& checkpoint) {
+  if (const Json* inside = checkpoint.config().find("image_processor")) return *inside;
   const fs::path folder = checkpoint.path();
   const fs::path whole = folder / "processor_config.json",
                  own = folder / "preprocessor_config.json";
@@ -25,6 +27,58 @@ Json processor_config(const Checkpoint& checkpoint) {
 }
 
 }  // namespace
+/// LEOPARD's own program shares out tiles before the encoder's processor, whose files it may bring:
+/// those keys count, and what the model's configuration says of tiles.
+Json leopard_processor(const Json& whole, const std::optional<Json>& files) {
+  const Json halves = Json::Array{0.5, 0.5, 0.5};
+  const Json side = whole.at("vision_config").at("image_size");
+  Json config = Json::Object();
+  config.set("image_mean", halves);
+  config.set("image_std", halves);
+  if (files) {
+    for (const auto& [key, value] : files->as_object()) config.set(key, value);
+  }
+  if (const Json* budget = whole.find("tile_budget")) config.set("tile_budget", *budget);
+  config.set("size", Json::Object{{"height", side}, {"width", side}});
+  config.set("image_processor_type", "LeopardImageProcessor");
+  return config;
+}
+
+Json processor_config(const Checkpoint& checkpoint) {
+  const Json& whole = checkpoint.config();
+  std::optional<Json> config = processor_files(checkpoint);
+  if (checkpoint.architecture() == "LeopardLlavaForConditionalGeneration") {
+    return leopard_processor(whole, config);
+  }
+  check(config.has_value(), ErrorCode::kNotFound,
+        checkpoint.name() + ": expected preprocessor_config.json beside it, got none");
+  // LLaVA's own files say it of the model.
+  if (const Json* ratio = whole.find("image_aspect_ratio")) {
+    config->set("image_aspect_ratio", *ratio);
+  }
+  return *config;
+}
+
+/// What AuroraCap's own program keeps unless it is told otherwise.
+constexpr double kAuroraCapKeep = 0.8;
+
+/// How tokens merge in the encoders of models that were trained so, by the architecture of the
+/// whole.
+std::optional<LayerMerging> trained_merging(const Checkpoint& checkpoint) {
+  using Make = LayerMerging (*)(const Json& config);
+  static const std::map<std::string_view, Make> all = {
+      {"AuroraForConditionalGeneration",
+       [](const Json& config) {
+         return LayerMerging{config.get("visual_token_merge_ratio", kAuroraCapKeep),
+                             LayerMerging::Schedule::kConstant, LayerMerging::Attention::kPlain,
+                             LayerMerging::Order::kMerging};
+       }},
+  };
+  const auto found = all.find(checkpoint.architecture());
+  if (found == all.end()) return std::nullopt;
+  return found->second(checkpoint.config());
+}
+
 
 EncodeParts load_eyes(const Checkpoint& checkpoint) {
   const Checkpoint encoder = vision_part(checkpoint);

@@ -87,6 +87,18 @@ TEST_CASE("a prompt with pictures has the ids that the reference's processor giv
   }
 }
 
+TEST_CASE("GGUF models with eyes write the prompts of the reference's processor") {
+  for (const std::string name : {"smolvlm", "llava"}) {
+    INFO(name);
+    const LanguageModelPtr model =
+        load_language_model(data("tests/data/whole_gguf/" + name + "/text.gguf"));
+    const at::Tensor features = golden(name, "features");
+    const CompressedTokens tokens =
+        name == "smolvlm" ? picture(features, 2, 3, 4) : picture(features, 0, 0, features.size(0));
+    CHECK(ids_of(*model, prompt_of({tokens})) == as_ids(golden(name, "input_ids")));
+  }
+}
+
 TEST_CASE("whole models answer about a picture as the reference does") {
   const std::string name =
       GENERATE(std::string("smolvlm"), std::string("llava"), std::string("onevision"));

@@ -86,6 +86,16 @@ TEST_CASE("check_model looks at every part of a model that sees") {
   }
 }
 
+TEST_CASE("check_model looks at the eyes beside a GGUF file") {
+  const std::string path = data("tests/data/whole_gguf/smolvlm/text.gguf");
+  const ModelReport report = check_model(path);
+  CHECK(report.loads());
+  CHECK(report.parts.size() == 6);
+  CHECK(report.architecture == "SmolVLMForConditionalGeneration");
+  CHECK(check_model(path, "none").parts.size() == 3);
+  CHECK_THAT(part_of(check_model(path, path), "files").problem, Catch::Contains("mmproj"));
+}
+
 TEST_CASE("every architecture of the tables has a family to begin with") {
   const auto listed = [](const std::string& architecture) {
     return std::ranges::count(model_families(), architecture, &ModelFamily::architecture) == 1;
