@@ -2,8 +2,10 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "pipeline/base/json.h"
 #include "pipeline/base/registry.h"
@@ -11,12 +13,19 @@
 
 namespace lv::vision {
 
+/// Sides in pixels.
+struct PictureSize {
+  int64_t height = 0, width = 0;
+};
+
 /// One picture as an encoder reads it: whole, or cut into tiles with the whole picture last.
 struct ProcessedPicture {
   at::Tensor pixels;  // [P, 3, H, W] float32
-  at::Tensor boxes;   // [P, 4] float32: which part of the picture each shows, as fractions;
-                      // beyond [0, 1] where it was padded
+  at::Tensor boxes;   // [P, 4] float32: which part of the picture each shows, as
+                      // fractions; beyond [0, 1] where it was padded
   PatchGrid tiles;    // rows and columns of tiles; none if the picture was not cut
+  std::vector<PictureSize> sizes = {};  // [P] of what is a picture in `pixels`, from its upper left
+                                        // corner; none: all of it
 };
 
 /// Turns a picture into what an encoder was trained on. Immutable and thread-safe.
@@ -25,6 +34,16 @@ class ImageProcessor {
   virtual ~ImageProcessor() = default;
   /// [H, W, 3] uint8, RGB. Throws kInvalidArgument on another shape or type.
   virtual ProcessedPicture process(const at::Tensor& picture) const = 0;
+
+  /// Whether what it makes of a picture depends on the others of a request.
+  virtual bool regards_set() const { return false; }
+  /// The picture at `index` of a set whose pictures have these sizes. Throws kInvalidArgument on a
+  /// set that it cannot take.
+  virtual ProcessedPicture process_in_set(const at::Tensor& picture,
+                                          const std::vector<PictureSize>& /*sizes*/,
+                                          size_t /*index*/) const {
+    return process(picture);
+  }
 };
 using ImageProcessorPtr = std::shared_ptr<const ImageProcessor>;
 
@@ -43,6 +62,9 @@ ImageProcessorPtr make_film_processor(Json config);
 std::unique_ptr<ImageProcessor> make_anyres_processor(const Json& config);
 std::unique_ptr<ImageProcessor> make_clip_processor(const Json& config);
 std::unique_ptr<ImageProcessor> make_efficientnet_lite_processor(const Json& config);
+std::unique_ptr<ImageProcessor> make_idefics2_processor(const Json& config);
+std::unique_ptr<ImageProcessor> make_leopard_processor(const Json& config);
+std::unique_ptr<ImageProcessor> make_llava_processor(const Json& config);
 std::unique_ptr<ImageProcessor> make_qwen2_vl_processor(const Json& config);
 std::unique_ptr<ImageProcessor> make_siglip2_processor(const Json& config);
 std::unique_ptr<ImageProcessor> make_siglip_processor(const Json& config);

@@ -6,7 +6,6 @@
 #include "pipeline/base/error.h"
 
 namespace lv::vision {
-namespace {
 
 std::array<double, 3> three_numbers(const Json& config, const char* key) {
   const Json::Array& values = config.at(key).as_array();
@@ -14,8 +13,6 @@ std::array<double, 3> three_numbers(const Json& config, const char* key) {
         std::string(key) + ": expected 3 numbers, got " + std::to_string(values.size()));
   return {values[0].as_double(), values[1].as_double(), values[2].as_double()};
 }
-
-}  // namespace
 
 Normalizer::Normalizer(double scale, const std::array<double, 3>& mean,
                        const std::array<double, 3>& std) {

@@ -25,4 +25,7 @@ class Normalizer {
   std::array<std::array<float, 256>, 3> table_;
 };
 
+/// The numbers of the three channels. Throws kInvalidArgument on other than three.
+std::array<double, 3> three_numbers(const Json& config, const char* key);
+
 }  // namespace lv::vision
