@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,7 @@ struct FrameBatch {
   at::Tensor pts_seconds;             // [T] float64, strictly increasing
   MediaInfo media;                    // of the file they came from
   std::vector<std::string> warnings;  // what could not be read since the batch before
+  int32_t source = 0;                 // which of a request's files they came from
 };
 
 /// Throws kInvalidArgument that names the field if shapes, types or the order of times do not hold.

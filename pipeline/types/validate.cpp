@@ -66,6 +66,8 @@ void validate(const FrameBatch& batch) {
     check((steps > 0).all().item<bool>(), ErrorCode::kInvalidArgument,
           "frames.pts_seconds: expected strictly increasing times, got a step back");
   }
+  check(batch.source >= 0, ErrorCode::kInvalidArgument,
+        "frames.source: expected 0 or more, got " + std::to_string(batch.source));
 }
 
 void validate(const AudioChunk& chunk) {

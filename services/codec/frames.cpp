@@ -10,6 +10,7 @@ void to_proto(const FrameBatch& batch, v1::FrameBatch* message) {
   put(batch.pts_seconds, message, &v1::FrameBatch::mutable_pts_seconds);
   to_proto(batch.media, message->mutable_media());
   put_texts(batch.warnings, message->mutable_warnings());
+  message->set_source(batch.source);
 }
 
 FrameBatch from_proto(Received<v1::FrameBatch> message) {
@@ -18,6 +19,7 @@ FrameBatch from_proto(Received<v1::FrameBatch> message) {
   batch.pts_seconds = take_tensor(part_of(message, message->pts_seconds()), "frames.pts_seconds");
   batch.media = from_proto(message->media());
   batch.warnings.assign(message->warnings().begin(), message->warnings().end());
+  batch.source = message->source();
   validate(batch);
   return batch;
 }

@@ -77,31 +77,56 @@ class NotedFrames : public Source<FrameBatch> {
   std::unique_ptr<vision::StillReading> reading_;
 };
 
-VisualTokens look_at(Run& run) {
-  std::vector<VisualTokens> parts;
-  std::vector<int32_t> sources;
-  for (size_t i = 0; i < run.request.sources.size(); ++i) {
-    const auto source = static_cast<int32_t>(i);
-    run.progress("encode",
-                 static_cast<double>(i) / static_cast<double>(run.request.sources.size()));
-    auto decoded = timed(run.stages.decode_video->start(source_of_one(run.request.sources[i])),
-                         run.clock, run.result.times.decode);
-    auto frames = std::make_unique<NotedFrames>(std::move(decoded), run, source);
-    auto encoded =
-        timed(run.stages.encode->start(std::move(frames)), run.clock, run.result.times.encode);
-    try {
-      while (auto tokens = encoded->next()) {
-        check_cancelled();
-        parts.push_back(std::move(*tokens));
-        sources.push_back(source);
+/// The frames of all files of a request, one file after another: one run of the encoder sees them,
+/// since what it makes of a picture may depend on the others.
+class AllFrames : public Source<FrameBatch> {
+ public:
+  explicit AllFrames(Run& run) : run_(run) {}
+
+  std::optional<FrameBatch> next() override {
+    const std::vector<MediaRequest>& sources = run_.request.sources;
+    for (; at_ < sources.size(); ++at_, file_.reset()) {
+      try {
+        if (!file_) open(sources[at_]);
+        std::optional<FrameBatch> batch = file_->next();
+        if (!batch) continue;
+        batch->source = static_cast<int32_t>(at_);
+        return batch;
+      } catch (const Error& problem) {
+        // Sound alone can be told, too.
+        if (problem.code() != ErrorCode::kNotFound || run_.result.audio != AudioUse::kUsed) throw;
+        run_.result.warnings.push_back(std::string("no pictures: ") + problem.what());
       }
-    } catch (const Error& problem) {
-      // Sound alone can be told, too.
-      if (problem.code() != ErrorCode::kNotFound || run.result.audio != AudioUse::kUsed) throw;
-      run.result.warnings.push_back(std::string("no pictures: ") + problem.what());
     }
+    return std::nullopt;
   }
-  return joined(std::move(parts), sources);
+
+ private:
+  void open(const MediaRequest& source) {
+    auto decoded = timed(run_.stages.decode_video->start(source_of_one(source)), run_.clock,
+                         run_.result.times.decode);
+    file_ = std::make_unique<NotedFrames>(std::move(decoded), run_, static_cast<int32_t>(at_));
+  }
+
+  Run& run_;
+  size_t at_ = 0;  // the file that is read
+  SourcePtr<FrameBatch> file_;
+};
+
+VisualTokens look_at(Run& run) {
+  const auto count = static_cast<double>(run.request.sources.size());
+  auto encoded = timed(run.stages.encode->start(std::make_unique<AllFrames>(run)), run.clock,
+                       run.result.times.encode);
+  std::vector<VisualTokens> parts;
+  run.progress("encode", 0);
+  while (auto tokens = encoded->next()) {
+    check_cancelled();
+    if (tokens->features.size(0) > 0) {
+      run.progress("encode", tokens->origin.source[0].item<int32_t>() / count);
+    }
+    parts.push_back(std::move(*tokens));
+  }
+  return joined(std::move(parts));
 }
 
 VisualContext compress(Run& run, VisualTokens visual) {

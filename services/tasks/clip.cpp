@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "vision/encoders/encode_stage.h"
 
 namespace lv::services {
@@ -17,11 +19,13 @@ VisualTokens no_tokens() {
 
 }  // namespace
 
-VisualTokens joined(std::vector<VisualTokens> parts, const std::vector<int32_t>& sources) {
+VisualTokens joined(std::vector<VisualTokens> parts) {
+  std::erase_if(parts, [](const VisualTokens& part) { return part.features.size(0) == 0; });
   if (parts.empty()) return no_tokens();
-  for (size_t i = 0; i < parts.size(); ++i) {
-    parts[i].origin.source = at::full({parts[i].features.size(0)}, sources[i], at::kInt);
-  }
+  const auto source = [](const VisualTokens& part) {
+    return part.origin.source[0].item<int32_t>();
+  };
+  std::ranges::stable_sort(parts, {}, source);
   return vision::joined(parts);
 }
 

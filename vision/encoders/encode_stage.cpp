@@ -12,6 +12,13 @@ namespace {
 
 constexpr int64_t kPicturesAtOnce = 4;  // through the encoder
 
+/// A still or a frame of a film, as its processor made it.
+struct ProcessedFrame {
+  ProcessedPicture picture;
+  PictureSize size;  // before it was scaled
+  double pts_seconds = 0;
+};
+
 class EncodeStage : public Stage<FrameBatch, VisualTokens> {
  public:
   EncodeStage(EncodeParts parts, EncodeOptions options)
@@ -20,6 +27,8 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
           "encode: expected an image processor and an encoder");
     check(options_.max_frames >= 1, ErrorCode::kInvalidArgument,
           "encode.max_frames: expected at least 1, got " + std::to_string(options_.max_frames));
+    check(options_.max_set_pictures >= 1 && options_.max_set_pixels >= 1,
+          ErrorCode::kInvalidArgument, "encode.max_set: expected room for at least one picture");
     if (!parts_.arranger) parts_.arranger = make_apart();
     if (parts_.class_names.empty()) return;
     const Linear* head = parts_.encoder->class_head();
@@ -33,37 +42,38 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
     return std::make_unique<Encoded>(*this, std::move(input));
   }
 
-  /// Tokens of frames [T, H, W, 3] shown at [T].
-  VisualTokens encode(const at::Tensor& frames, const at::Tensor& pts_seconds, bool film) const {
-    const ImageProcessor& processor =
-        film && parts_.film_processor ? *parts_.film_processor : *parts_.processor;
+  const ImageProcessor& processor(bool film) const {
+    return film && parts_.film_processor ? *parts_.film_processor : *parts_.processor;
+  }
+
+  /// Tokens of frames of one source, film or not.
+  VisualTokens encode(std::vector<ProcessedFrame> frames, bool film, int32_t source) const {
     std::vector<at::Tensor> pixels;
-    std::vector<CutPicture> cuts;
-    for (const at::Tensor& frame : frames.unbind()) {
-      ProcessedPicture picture = processor.process(frame);
-      pixels.push_back(std::move(picture.pixels));
-      cuts.push_back({frame.size(0), frame.size(1), picture.tiles, std::move(picture.boxes)});
+    for (ProcessedFrame& frame : frames) {
+      add_pixels(frame.picture, pixels);
+      frame.picture.pixels.reset();
     }
-    const PictureFeatures seen = encoded(at::cat(pixels));
-    PictureFeatures read = parts_.connector ? parts_.connector->connect(seen) : seen;
-    const at::Tensor features = read.features;
+    std::vector<at::Tensor> seen;  // of each picture, [n, Dv]
+    const PictureFeatures read = connected(pixels, seen);
     std::vector<VisualTokens> all;
     int64_t first = 0;  // picture of the frame
-    for (size_t t = 0; t < cuts.size(); ++t) {
-      const int64_t pictures = cuts[t].boxes.size(0);
-      read.features = features.narrow(0, first, pictures);
+    for (const ProcessedFrame& frame : frames) {
+      const CutPicture cut{frame.size.height, frame.size.width, frame.picture.tiles,
+                           frame.picture.boxes};
+      const int64_t pictures = cut.boxes.size(0);
+      const PictureFeatures own = narrowed(read, first, pictures);
       first += pictures;
-      all.push_back(tokens_of(
-          film ? parts_.arranger->frame(read, cuts[t]) : parts_.arranger->still(read, cuts[t]),
-          pts_seconds[static_cast<int64_t>(t)].item<double>()));
+      all.push_back(
+          tokens_of(film ? parts_.arranger->frame(own, cut) : parts_.arranger->still(own, cut),
+                    frame.pts_seconds, source));
       // The last picture shows the whole of the frame.
-      add_labels(seen.features[first - 1], all.back());
+      add_labels(seen[static_cast<size_t>(first - 1)], all.back());
     }
     return joined(all);
   }
 
   /// What follows a film, as a picture of its own at the last frame's time; nothing for most.
-  std::optional<VisualTokens> after_film(double pts_seconds) const {
+  std::optional<VisualTokens> after_film(double pts_seconds, int32_t source) const {
     const at::Tensor rows = parts_.arranger->after_film();
     if (!rows.defined() || rows.size(0) == 0) return std::nullopt;
     const int64_t count = rows.size(0);
@@ -72,45 +82,139 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
                       at::zeros({count, 2}, at::kInt),
                       {{1, static_cast<int32_t>(count)}},
                       {count}},
-                     pts_seconds);
+                     pts_seconds, source);
   }
 
  private:
+  /// A run. Stills wait for the end of the input where the processor regards them as a set.
   class Encoded : public Source<VisualTokens> {
    public:
     Encoded(const EncodeStage& stage, SourcePtr<FrameBatch> input)
         : stage_(stage), input_(std::move(input)) {}
 
     std::optional<VisualTokens> next() override {
-      while (!batch_ || done_ == batch_->pixels.size(0)) {
-        batch_ = input_->next();
-        done_ = 0;
-        if (!batch_) return end_of_film();
-        check_shape(batch_->pixels, "frames.pixels", {-1, -1, -1, 3});
-        check_shape(batch_->pts_seconds, "frames.pts_seconds", {batch_->pixels.size(0)});
+      while (true) {
+        if (batch_ && done_ < batch_->pixels.size(0)) return some_frames();
+        if (ended_) return still_of_set();
+        take_batch();
+        if (auto end = end_of_film()) return end;
       }
-      const bool film = batch_->media.kind == MediaKind::kVideo;
-      const int64_t count = std::min(stage_.options_.max_frames, batch_->pixels.size(0) - done_);
-      const int64_t from = done_;
-      done_ += count;
-      if (film) last_frame_ = batch_->pts_seconds[done_ - 1].item<double>();
-      return stage_.encode(batch_->pixels.narrow(0, from, count),
-                           batch_->pts_seconds.narrow(0, from, count), film);
     }
 
    private:
+    struct Still {
+      at::Tensor pixels;  // [H, W, 3]
+      double pts_seconds = 0;
+      int32_t source = 0;
+    };
+
+    bool is_film() const { return batch_ && batch_->media.kind == MediaKind::kVideo; }
+
+    void take_batch() {
+      batch_ = input_->next();
+      done_ = 0;
+      ended_ = !batch_;
+      if (ended_) return;
+      check_shape(batch_->pixels, "frames.pixels", {-1, -1, -1, 3});
+      check_shape(batch_->pts_seconds, "frames.pts_seconds", {batch_->pixels.size(0)});
+      if (!is_film() && stage_.processor(false).regards_set()) hold_stills();
+    }
+
+    void hold_stills() {
+      const at::Tensor& pixels = batch_->pixels;
+      for (int64_t t = 0; t < pixels.size(0); ++t) {
+        set_.push_back({pixels[t], batch_->pts_seconds[t].item<double>(), batch_->source});
+        set_sizes_.push_back({pixels.size(1), pixels.size(2)});
+        set_pixels_ += pixels.size(1) * pixels.size(2);
+        const EncodeOptions& limits = stage_.options_;
+        check(static_cast<int64_t>(set_.size()) <= limits.max_set_pictures &&
+                  set_pixels_ <= limits.max_set_pixels,
+              ErrorCode::kResourceExhausted,
+              "pictures: expected at most " + std::to_string(limits.max_set_pictures) +
+                  " that are read together, and " + std::to_string(limits.max_set_pixels) +
+                  " pixels of all, got more");
+      }
+      done_ = pixels.size(0);
+    }
+
+    VisualTokens some_frames() {
+      const bool film = is_film();
+      const int64_t count = std::min(stage_.options_.max_frames, batch_->pixels.size(0) - done_);
+      std::vector<ProcessedFrame> frames;
+      for (int64_t t = done_; t < done_ + count; ++t) {
+        frames.push_back({stage_.processor(film).process(batch_->pixels[t]),
+                          {batch_->pixels.size(1), batch_->pixels.size(2)},
+                          batch_->pts_seconds[t].item<double>()});
+      }
+      done_ += count;
+      if (film) last_frame_ = {frames.back().pts_seconds, batch_->source};
+      return stage_.encode(std::move(frames), film, batch_->source);
+    }
+
+    std::optional<VisualTokens> still_of_set() {
+      if (set_done_ == set_.size()) return std::nullopt;
+      const Still still = std::exchange(set_[set_done_], {});
+      ProcessedPicture picture =
+          stage_.processor(false).process_in_set(still.pixels, set_sizes_, set_done_);
+      ProcessedFrame frame{std::move(picture), set_sizes_[set_done_++], still.pts_seconds};
+      return stage_.encode({std::move(frame)}, false, still.source);
+    }
+
+    /// What follows a film whose last frame was handed out, once another source began or none did.
     std::optional<VisualTokens> end_of_film() {
-      if (!last_frame_) return std::nullopt;
-      const double pts_seconds = *std::exchange(last_frame_, std::nullopt);
-      return stage_.after_film(pts_seconds);
+      if (!last_frame_ || (is_film() && batch_->source == last_frame_->second)) return std::nullopt;
+      const auto [pts_seconds, source] = *std::exchange(last_frame_, std::nullopt);
+      return stage_.after_film(pts_seconds, source);
     }
 
     const EncodeStage& stage_;
     SourcePtr<FrameBatch> input_;
     std::optional<FrameBatch> batch_;
-    int64_t done_ = 0;                  // frames of the batch that were handed out
-    std::optional<double> last_frame_;  // time of a film's last
+    int64_t done_ = 0;    // frames of the batch that were handed out
+    bool ended_ = false;  // the input
+    std::optional<std::pair<double, int32_t>> last_frame_;  // of a film: its time and source
+    std::vector<Still> set_;
+    std::vector<PictureSize> set_sizes_;
+    int64_t set_pixels_ = 0;
+    size_t set_done_ = 0;  // stills of the set that were handed out
   };
+
+  /// Appends a picture's pixels, [P, 3, H, W] for each size that they have.
+  static void add_pixels(const ProcessedPicture& picture, std::vector<at::Tensor>& all) {
+    std::vector<at::Tensor> parts;
+    if (picture.sizes.empty()) parts.push_back(picture.pixels);
+    for (size_t i = 0; i < picture.sizes.size(); ++i) {
+      const PictureSize& size = picture.sizes[i];
+      parts.push_back(picture.pixels.narrow(0, static_cast<int64_t>(i), 1)
+                          .narrow(2, 0, size.height)
+                          .narrow(3, 0, size.width));
+    }
+    for (at::Tensor& part : parts) {
+      const bool alike = !all.empty() && all.back().sizes().slice(1) == part.sizes().slice(1);
+      if (alike) {
+        all.back() = at::cat({all.back(), part});
+      } else {
+        all.push_back(std::move(part));
+      }
+    }
+  }
+
+  /// Pictures of each size through encoder and connector. `seen` gets what the encoder made of
+  /// each. Pictures of several sizes must become equally many tokens.
+  PictureFeatures connected(const std::vector<at::Tensor>& pixels,
+                            std::vector<at::Tensor>& seen) const {
+    std::vector<PictureFeatures> all;
+    for (const at::Tensor& alike : pixels) {
+      const PictureFeatures encoded_now = encoded(alike);
+      for (const at::Tensor& picture : encoded_now.features.unbind()) seen.push_back(picture);
+      all.push_back(parts_.connector ? parts_.connector->connect(encoded_now) : encoded_now);
+      const int64_t tokens = all.back().features.size(1), first = all.front().features.size(1);
+      check(tokens == first, ErrorCode::kInvalidArgument,
+            "pictures of several sizes: expected one number of tokens, got " +
+                std::to_string(first) + " and " + std::to_string(tokens));
+    }
+    return joined(all);
+  }
 
   /// A few pictures at a time: what a layer holds for one of them is many times its features.
   PictureFeatures encoded(const at::Tensor& pixels) const {
@@ -124,7 +228,7 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
     return all;
   }
 
-  static VisualTokens tokens_of(ArrangedPicture picture, double pts_seconds) {
+  static VisualTokens tokens_of(ArrangedPicture picture, double pts_seconds, int32_t source) {
     const int64_t count = picture.features.size(0);
     VisualTokens tokens;
     tokens.features = picture.features.cpu();  // where its origin is
@@ -134,9 +238,9 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
     }
     tokens.offsets = at::tensor(offsets, at::kInt);
     tokens.grids = std::move(picture.grids);
-    tokens.origin = {at::full({count}, pts_seconds, at::kDouble), at::zeros({count}, at::kInt),
-                     std::move(picture.boxes), at::full({count}, kObserved, at::kByte),
-                     std::move(picture.tile)};
+    tokens.origin = {at::full({count}, pts_seconds, at::kDouble),
+                     at::full({count}, source, at::kInt), std::move(picture.boxes),
+                     at::full({count}, kObserved, at::kByte), std::move(picture.tile)};
     return tokens;
   }
 

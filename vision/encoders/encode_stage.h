@@ -23,16 +23,22 @@ struct EncodeParts {
 };
 
 struct EncodeOptions {
-  int64_t max_frames = 4;         // in one next(), which bounds its work
-  int64_t labels = 5;             // per picture, at most
-  double min_probability = 0.02;  // of a label
+  int64_t max_frames = 4;              // in one next(), which bounds its work
+  int64_t max_set_pictures = 256;      // that an image processor regards together
+  int64_t max_set_pixels = 1LL << 28;  // of all of them, which wait until the last is there
+  int64_t labels = 5;                  // per picture, at most
+  double min_probability = 0.02;       // of a label
 };
 
-/// Frames to visual tokens. A batch of more than `max_frames` frames comes out in several values;
-/// joined() puts them together again. Each token's box is the part of the frame that its cell
-/// shows, also where the image processor crops or cuts, and where the connector makes fewer cells;
-/// its source is 0.
-/// Throws kInvalidArgument unless there is one class name for each output of the class head.
+/// Frames to visual tokens, which keep their batch's source. A batch of more than `max_frames`
+/// frames comes out in several values; joined() puts them together again. Each token's box is the
+/// part of the frame that its cell shows, also where the image processor crops or cuts, and where
+/// the connector makes fewer cells.
+///
+/// The stills of one run are one set. Where the image processor regards them together, they come
+/// out after everything else, once the input ended, in their order.
+/// Throws kInvalidArgument unless there is one class name for each output of the class head; a run
+/// throws kResourceExhausted on a set that is too large.
 StagePtr<FrameBatch, VisualTokens> make_encode(EncodeParts parts, EncodeOptions options = {});
 
 /// The pictures of all parts, in order, as one value. Parts must have one width.

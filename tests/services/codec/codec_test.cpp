@@ -67,6 +67,7 @@ TEST_CASE("a batch of frames survives the wire") {
   CHECK(got.media.width == 640);
   CHECK(got.media.height == 360);
   CHECK(got.warnings == batch.warnings);
+  CHECK(got.source == 2);
 }
 
 TEST_CASE("sound survives the wire") {
@@ -262,6 +263,9 @@ TEST_CASE("messages that break a type's rules are refused by field") {
   to_proto(sample_frames(), &frames);
   frames.mutable_media()->set_duration_seconds(std::numeric_limits<double>::infinity());
   CHECK_THAT(refusal(frames), Catch::StartsWith("media.duration_seconds"));
+  to_proto(sample_frames(), &frames);
+  frames.set_source(-1);
+  CHECK_THAT(refusal(frames), Catch::StartsWith("frames.source"));
 
   v1::AudioChunk sound;
   to_proto(sample_sound(), &sound);

@@ -23,6 +23,7 @@ FrameBatch sample_frames() {
   batch.pts_seconds = at::arange(2, at::kDouble) * 0.5;
   batch.media = {MediaKind::kVideo, 9.5, 640, 360};
   batch.warnings = {"frame 3: broken"};
+  batch.source = 2;
   return batch;
 }
 

@@ -5,6 +5,7 @@
 #include "pipeline/base/error.h"
 #include "pipeline/stage/sources.h"
 #include "tests/support/close_to.h"
+#include "tests/support/is_error.h"
 
 namespace lv::vision {
 namespace {
@@ -149,6 +150,124 @@ TEST_CASE("encoding tells tiles, and boxes of what the connector leaves") {
   CHECK(at::equal(frame.origin.tile, at::zeros({3, 2}, at::kInt)));
 }
 
+/// Tells how many pictures its set has: as many pixels of that value.
+class SetSize : public ImageProcessor {
+ public:
+  ProcessedPicture process(const at::Tensor&) const override { return of(0); }
+  bool regards_set() const override { return true; }
+  ProcessedPicture process_in_set(const at::Tensor& picture, const std::vector<PictureSize>& sizes,
+                                  size_t index) const override {
+    CHECK(sizes.at(index).height == picture.size(0));
+    CHECK(sizes.at(index).width == picture.size(1));
+    return of(static_cast<double>(sizes.size()));
+  }
+
+ private:
+  static ProcessedPicture of(double value) {
+    return {at::full({1, 3, 2, 2}, value, at::kFloat),
+            at::tensor({0.f, 0.f, 1.f, 1.f}).view({1, 4}),
+            {}};
+  }
+};
+
+/// Two stills of different sizes, of sources 0 and 2, around a film of source 1.
+std::vector<FrameBatch> stills_and_film() {
+  std::vector<FrameBatch> all;
+  for (int32_t source = 0; source < 3; ++source) {
+    all.push_back(frames(source == 1 ? 2 : 1));
+    all.back().source = source;
+    all.back().media.kind = source == 1 ? MediaKind::kVideo : MediaKind::kPicture;
+  }
+  all[2].pixels = at::zeros({1, 6, 2, 3}, at::kByte);
+  return all;
+}
+
+TEST_CASE("stills of a run are one set where the processor regards one, whatever is between them") {
+  EncodeParts sets = parts();
+  sets.film_processor = sets.processor;
+  sets.processor = std::make_shared<SetSize>();
+  const auto source = make_encode(sets)->start(source_of(stills_and_film()));
+  const std::vector<VisualTokens> out = collect(*source);
+  REQUIRE(out.size() == 3);
+  CHECK(at::equal(out[0].origin.source, at::full({8}, 1, at::kInt)));
+  CHECK(at::equal(out[1].origin.source, at::full({4}, 0, at::kInt)));
+  CHECK(at::equal(out[2].origin.source, at::full({4}, 2, at::kInt)));
+  CHECK(at::equal(out[1].features, at::full({4, 3}, 2.f)));
+  CHECK_FALSE(source->next());
+  // Without regard to the others they come as they are read.
+  const auto streamed = make_encode(parts())->start(source_of(stills_and_film()));
+  CHECK(streamed->next()->origin.source[0].item<int32_t>() == 0);
+  CHECK(streamed->next()->origin.source[0].item<int32_t>() == 1);
+}
+
+TEST_CASE("a set that is too large is refused") {
+  EncodeParts sets = parts();
+  sets.processor = std::make_shared<SetSize>();
+  EncodeOptions few;
+  few.max_set_pictures = 1;
+  CHECK_THROWS_MATCHES(collect(*make_encode(sets, few)->start(source_of(stills_and_film()))), Error,
+                       IsError(ErrorCode::kResourceExhausted,
+                               "pictures: expected at most 1 that are read together"));
+  EncodeOptions small;
+  small.max_set_pixels = 32 + 11;
+  CHECK_THROWS_AS(collect(*make_encode(sets, small)->start(source_of(stills_and_film()))), Error);
+  small.max_set_pixels = 32 + 12;
+  CHECK_NOTHROW(collect(*make_encode(sets, small)->start(source_of(stills_and_film()))));
+}
+
+/// A newline after each film.
+class Newline : public Arranger {
+ public:
+  ArrangedPicture still(const PictureFeatures& features, const CutPicture& cut) const override {
+    return make_apart()->still(features, cut);
+  }
+  ArrangedPicture frame(const PictureFeatures& features, const CutPicture& cut) const override {
+    return make_apart()->frame(features, cut);
+  }
+  at::Tensor after_film() const override { return at::full({1, 3}, -1.f); }
+};
+
+TEST_CASE("what follows a film comes before the next source") {
+  EncodeParts films = parts();
+  films.arranger = std::make_shared<Newline>();
+  std::vector<FrameBatch> batches = stills_and_film();
+  batches[0].media.kind = MediaKind::kVideo;
+  std::vector<int32_t> sources;
+  std::vector<bool> newline;
+  for (const VisualTokens& each :
+       collect(*make_encode(films)->start(source_of(std::move(batches))))) {
+    sources.push_back(each.origin.source[0].item<int32_t>());
+    newline.push_back(each.features[0][0].item<float>() == -1);
+  }
+  CHECK(sources == std::vector<int32_t>{0, 0, 1, 1, 2});
+  CHECK(newline == std::vector<bool>{false, true, false, true, false});
+}
+
+/// A picture in two sizes: the upper half of its rows, then all of it.
+class TwoSizes : public ImageProcessor {
+ public:
+  ProcessedPicture process(const at::Tensor& picture) const override {
+    const at::Tensor pixels = picture.permute({2, 0, 1}).to(at::kFloat);
+    at::Tensor both = at::stack({pixels, pixels});
+    const int64_t half = picture.size(0) / 2;
+    both[0].slice(1, half).fill_(99);
+    return {both,
+            at::tensor({0.f, 0.f, 1.f, .5f, 0.f, 0.f, 1.f, 1.f}).view({2, 4}),
+            {1, 1},
+            {{half, picture.size(1)}, {picture.size(0), picture.size(1)}}};
+  }
+};
+
+TEST_CASE("pictures of several sizes are encoded without what fills them up") {
+  EncodeParts sized = parts();
+  sized.processor = std::make_shared<TwoSizes>();
+  const VisualTokens tokens = run(sized, {}, frames(2)).at(0);
+  CHECK_NOTHROW(validate(tokens));
+  CHECK(at::equal(tokens.offsets, at::tensor({0, 4, 8, 12, 16}, at::kInt)));
+  CHECK(at::equal(tokens.features[0], at::tensor({1.f, 0.f, 0.f})));
+  CHECK(at::equal(tokens.features[8], at::tensor({0.f, 2.f, 0.f})));
+}
+
 TEST_CASE("encoding nothing gives nothing") {
   CHECK(run(parts(), {}, frames(0)).empty());
   const auto source = make_encode(parts())->start(source_of(std::vector<FrameBatch>{}));
@@ -169,7 +288,7 @@ TEST_CASE("encoding refuses parts and frames that do not fit") {
   FrameBatch grey = frames(1);
   grey.pixels = grey.pixels.select(-1, 0);
   CHECK_THROWS_AS(run(parts(), {}, grey), Error);
-  CHECK_THROWS_AS(joined({}), Error);
+  CHECK_THROWS_AS(joined(std::vector<VisualTokens>{}), Error);
 }
 
 }  // namespace
