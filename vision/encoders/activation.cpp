@@ -3,17 +3,18 @@
 #include <ATen/ATen.h>
 
 #include "pipeline/base/error.h"
+#include "pipeline/kernels/quick_gelu.h"
 
 namespace lv::vision {
 
 Activation activation_named(const std::string& name, const char* key) {
-  if (name == "quick_gelu") {
-    return [](const at::Tensor& x) { return x * at::sigmoid(1.702 * x); };
-  }
+  if (name == "quick_gelu") return quick_gelu;
   if (name == "gelu") return [](const at::Tensor& x) { return at::gelu(x); };
   if (name == "gelu_pytorch_tanh") return [](const at::Tensor& x) { return at::gelu(x, "tanh"); };
-  throw Error(ErrorCode::kUnimplemented,
-              std::string(key) + ": expected quick_gelu, gelu or gelu_pytorch_tanh, got " + name);
+  if (name == "silu") return [](const at::Tensor& x) { return at::silu(x); };
+  throw Error(
+      ErrorCode::kUnimplemented,
+      std::string(key) + ": expected quick_gelu, gelu, gelu_pytorch_tanh or silu, got " + name);
 }
 
 }  // namespace lv::vision

@@ -8,8 +8,8 @@ namespace lv::vision {
 
 using Activation = at::Tensor (*)(const at::Tensor&);
 
-/// The activation that configurations call `name`: quick_gelu, gelu or gelu_pytorch_tanh. Throws
-/// kUnimplemented on others; `key` starts the text.
+/// The activation that configurations call `name`: quick_gelu, gelu, gelu_pytorch_tanh or silu. It
+/// may write over what it is given. Throws kUnimplemented on others; `key` starts the text.
 Activation activation_named(const std::string& name, const char* key);
 
 }  // namespace lv::vision

@@ -9,7 +9,7 @@
 #include "pipeline/base/cancellation.h"
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
-#include "vision/compressors/token_matching.h"
+#include "vision/kernels/token_matching.h"
 
 namespace lv::vision {
 namespace {
@@ -31,16 +31,18 @@ class MergingStream {
 
   void pass(const VitLayer& layer, int64_t pairs) {
     check_cancelled();
-    VitLayer::Attended attended = layer.attend(state_.features, bias());
-    state_.features = std::move(attended.x);
+    const VitLayer::Attended attended = layer.attend({state_.features, delta_}, bias());
+    state_.features = attended.stream.sum();
     const Clock::time_point start = Clock::now();
-    const at::Tensor metric = attended.keys.mean({1}, /*keepdim=*/false, at::kFloat);
-    state_ = merge(state_, match_bipartite(metric, pairs, begin_.whole > 0));
+    state_ = merge(state_, match_keys(attended.keys, pairs, begin_.whole > 0));
     took_ += Clock::now() - start;
-    state_.features = layer.feed_forward(state_.features);
+    Residual stream = layer.feed_forward({state_.features});
+    state_.features = std::move(stream.x);
+    delta_ = std::move(stream.delta);
   }
 
   PictureFeatures finish() {
+    state_.features = Residual{state_.features, delta_}.sum();
     if (merging_.order == LayerMerging::Order::kReading) state_ = in_reading_order(state_);
     return {state_.features, begin_.grid, begin_.whole,
             MergedPlaces{state_.row_of, state_.sizes, likeness(), took_.count()}};
@@ -67,6 +69,7 @@ class MergingStream {
   const PictureFeatures begin_;
   const LayerMerging merging_;
   MergeState state_;
+  at::Tensor delta_;  // that the last layer adds to the state's features
   std::chrono::duration<double, std::milli> took_{0};
 };
 
@@ -91,36 +94,41 @@ double VitShape::area_in_patches(const at::Tensor& pixels) const {
          static_cast<double>(patch_side * patch_side);
 }
 
+at::Tensor Residual::sum() const { return delta.defined() ? x + delta : x; }
+
 VitLayer::VitLayer(const WeightScope& scope, const VitShape& shape)
     : norm1_(scope / "layer_norm1", shape.width, shape.eps),
       norm2_(scope / "layer_norm2", shape.width, shape.eps),
-      q_(scope / "self_attn" / "q_proj", shape.width, shape.width),
-      k_(scope / "self_attn" / "k_proj", shape.width, shape.width),
-      v_(scope / "self_attn" / "v_proj", shape.width, shape.width),
+      qkv_({Linear(scope / "self_attn" / "q_proj", shape.width, shape.width),
+            Linear(scope / "self_attn" / "k_proj", shape.width, shape.width),
+            Linear(scope / "self_attn" / "v_proj", shape.width, shape.width)}),
       out_(scope / "self_attn" / "out_proj", shape.width, shape.width),
       fc1_(scope / "mlp" / "fc1", shape.width, shape.mlp_width),
       fc2_(scope / "mlp" / "fc2", shape.mlp_width, shape.width),
       heads_(shape.heads),
       activation_(activation_named(shape.activation, "hidden_act")) {}
 
-VitLayer::Attended VitLayer::attend(const at::Tensor& x, const at::Tensor& bias) const {
+VitLayer::Attended VitLayer::attend(const Residual& in, const at::Tensor& bias) const {
   const auto split = [&](const at::Tensor& y) {
     return y.view({y.size(0), y.size(1), heads_, -1}).transpose(1, 2);  // [P, H, N, Dh]
   };
-  const at::Tensor normed = norm1_(x), keys = split(k_(normed));
-  const at::Tensor mixed =
-      at::scaled_dot_product_attention(split(q_(normed)), keys, split(v_(normed)),
-                                       bias.defined() ? std::make_optional(bias) : std::nullopt);
-  return {x + out_(mixed.transpose(1, 2).reshape(x.sizes())), keys};
+  auto [x, normed] = norm1_.of_sum(in.x, in.delta);
+  const std::vector<at::Tensor> qkv = qkv_(normed);
+  const at::Tensor keys = split(qkv[1]);
+  const at::Tensor mixed = at::scaled_dot_product_attention(
+      split(qkv[0]), keys, split(qkv[2]), bias.defined() ? std::make_optional(bias) : std::nullopt);
+  at::Tensor delta = out_(mixed.transpose(1, 2).reshape(x.sizes()));
+  return {{std::move(x), std::move(delta)}, keys};
 }
 
-at::Tensor VitLayer::feed_forward(const at::Tensor& x) const {
-  return x + fc2_(activation_(fc1_(norm2_(x))));
+Residual VitLayer::feed_forward(const Residual& in) const {
+  auto [x, normed] = norm2_.of_sum(in.x, in.delta);
+  return {std::move(x), fc2_(activation_(fc1_(normed)))};
 }
 
-at::Tensor VitLayer::operator()(const at::Tensor& x) const {
+Residual VitLayer::operator()(const Residual& in) const {
   check_cancelled();
-  return feed_forward(attend(x).x);
+  return feed_forward(attend(in).stream);
 }
 
 PatchEmbedding::PatchEmbedding(const WeightScope& scope, const VitShape& shape)
@@ -172,13 +180,11 @@ at::Tensor stream_after(const std::vector<int64_t>& read, const std::vector<VitL
                         at::Tensor x) {
   std::vector<at::Tensor> chosen(read.size());
   const int64_t last = *std::max_element(read.begin(), read.end());
+  Residual stream{std::move(x)};
   for (int64_t i = 0; i <= last; ++i) {
-    if (i > 0) {
-      check_cancelled();
-      x = layers.at(i - 1)(x);
-    }
+    if (i > 0) stream = layers.at(i - 1)(stream);
     for (size_t k = 0; k < read.size(); ++k) {
-      if (read[k] == i) chosen[k] = x;
+      if (read[k] == i) chosen[k] = stream.sum();
     }
   }
   return chosen.size() == 1 ? chosen.front() : at::cat(chosen, -1);

@@ -27,26 +27,33 @@ struct VitShape {
   double area_in_patches(const at::Tensor& pixels) const;
 };
 
+/// A residual stream whose last addition waits for the norm that follows it.
+struct Residual {
+  at::Tensor x;           // [P, N, D]
+  at::Tensor delta = {};  // [P, N, D], or undefined for nothing
+  at::Tensor sum() const;
+};
+
 /// A pre-norm transformer layer over all patches of a picture. Immutable.
 class VitLayer {
  public:
   VitLayer(const WeightScope& scope, const VitShape& shape);
-  /// [P, N, D] -> [P, N, D]
-  at::Tensor operator()(const at::Tensor& x) const;
+  Residual operator()(const Residual& in) const;
 
   /// The first half: the stream with attention added, and the keys.
   struct Attended {
-    at::Tensor x;     // [P, N, D]
+    Residual stream;
     at::Tensor keys;  // [P, H, N, Dh]
   };
   /// `bias`, if defined, is added to the logits, [P, 1, 1, N].
-  Attended attend(const at::Tensor& x, const at::Tensor& bias = {}) const;
+  Attended attend(const Residual& in, const at::Tensor& bias = {}) const;
   /// The second half: the stream with the MLP added.
-  at::Tensor feed_forward(const at::Tensor& x) const;
+  Residual feed_forward(const Residual& in) const;
 
  private:
   LayerNorm norm1_, norm2_;
-  Linear q_, k_, v_, out_, fc1_, fc2_;
+  LinearGroup qkv_;
+  Linear out_, fc1_, fc2_;
   int64_t heads_;
   Activation activation_;
 };

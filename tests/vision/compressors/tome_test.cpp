@@ -7,7 +7,7 @@
 #include "pipeline/base/json.h"
 #include "tests/support/close_to.h"
 #include "vision/compressors/compressors.h"
-#include "vision/compressors/token_matching.h"
+#include "vision/kernels/token_matching.h"
 
 namespace lv::vision {
 namespace {

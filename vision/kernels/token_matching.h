@@ -24,6 +24,9 @@ struct BipartiteMatch {
 /// Reference: Bolya et al., Token Merging: Your ViT But Faster, ICLR 2023, section 3.
 BipartiteMatch match_bipartite(const at::Tensor& metric, int64_t r, bool class_token);
 
+/// The same by the mean over heads of keys [B, H, t, Dh], in float32.
+BipartiteMatch match_keys(const at::Tensor& keys, int64_t r, bool class_token);
+
 /// Tokens on their way through several steps.
 struct MergeState {
   at::Tensor features;   // [B, t, D]
@@ -36,8 +39,11 @@ struct MergeState {
 MergeState unmerged(const at::Tensor& features);
 
 /// Rows after a step: the kept even ones, then all odd ones, each with what joined it as a mean
-/// weighted by size, reckoned in float32. Where nothing merges, nothing moves.
+/// weighted by size, reckoned in float32. Where nothing merges, nothing moves. On a GPU by kernels
+/// for float32, float16 and bfloat16, else merge_reference().
 MergeState merge(const MergeState& state, const BipartiteMatch& match);
+/// The same by operators of LibTorch.
+MergeState merge_reference(const MergeState& state, const BipartiteMatch& match);
 
 /// The rows in the order of the places that they hold.
 MergeState in_reading_order(const MergeState& state);
