@@ -54,14 +54,18 @@ std::optional<std::string> Params::find(const std::string& key) {
   return it->second;
 }
 
+std::string Params::shown(const std::string& key) const {
+  return component_.empty() ? key : component_ + "." + key;
+}
+
 int64_t Params::get(const std::string& key, int64_t fallback) {
   const auto text = find(key);
-  return text ? parse_number<int64_t>(key, *text, "a whole number") : fallback;
+  return text ? parse_number<int64_t>(shown(key), *text, "a whole number") : fallback;
 }
 
 double Params::get(const std::string& key, double fallback) {
   const auto text = find(key);
-  return text ? parse_number<double>(key, *text, "a number") : fallback;
+  return text ? parse_number<double>(shown(key), *text, "a number") : fallback;
 }
 
 bool Params::get(const std::string& key, bool fallback) {
@@ -69,7 +73,8 @@ bool Params::get(const std::string& key, bool fallback) {
   if (!text) return fallback;
   if (*text == "true" || *text == "1") return true;
   if (*text == "false" || *text == "0") return false;
-  throw Error(ErrorCode::kInvalidArgument, key + ": expected true or false, got '" + *text + "'");
+  throw Error(ErrorCode::kInvalidArgument,
+              shown(key) + ": expected true or false, got '" + *text + "'");
 }
 
 std::string Params::get(const std::string& key, const char* fallback) {

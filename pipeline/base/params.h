@@ -21,6 +21,9 @@ class Params {
   /// given twice.
   static Params parse(std::string_view text);
 
+  /// Whose options these are, for what get() says of a value: "tome.keep: expected ...".
+  void belong_to(std::string_view component) { component_ = component; }
+
   /// The value of `key`, or `fallback` if it is absent. Throws kInvalidArgument if it does not
   /// parse whole.
   int64_t get(const std::string& key, int64_t fallback);
@@ -44,6 +47,10 @@ class Params {
  private:
   std::optional<std::string> find(const std::string& key);
 
+  /// A key as error texts name it.
+  std::string shown(const std::string& key) const;
+
+  std::string component_;
   std::map<std::string, std::string> values_;
   std::set<std::string> known_;
 };

@@ -20,8 +20,14 @@ class Budget {
   /// The tokens to keep of `count`: at least 1, at most `count`; 0 of 0.
   int64_t of(int64_t count) const;
 
-  /// The share asked for; if tokens are counted, the share that this is of `count`.
-  double keep(int64_t count) const;
+  /// The same with a share rounded up, as some methods publish it, of a budget `times` as large.
+  int64_t up_of(int64_t count, double times = 1) const;
+
+  /// The share of `count` tokens that is asked for, at most 1.
+  double share_of(int64_t count) const;
+
+  /// The share asked for; if tokens are counted, the share that this is of these.
+  double keep(const VisualTokens& tokens) const;
 
   bool over_clip() const { return over_clip_; }
 
@@ -32,9 +38,9 @@ class Budget {
   std::vector<Range> groups(const VisualTokens& tokens) const;
 
  private:
-  double keep_;
+  double keep_ = 1;
   std::optional<int64_t> tokens_;
-  bool over_clip_;
+  bool over_clip_ = false;
 };
 
 }  // namespace lv::vision

@@ -6,15 +6,13 @@ namespace lv::vision {
 namespace {
 
 /// Hands every token on as it is: what all methods are measured against.
-class KeepAll : public Compressor {
+class KeepAll : public TokenCompressor {
  public:
-  VisualContext map(ClipTokens clip) const override {
-    const at::Tensor& features = clip.visual.features;
-    const int64_t count = features.size(0);
-    return CompressedTokens{features,
-                            at::ones({count}, features.options().dtype(at::kFloat)),
-                            clip.visual.origin,
-                            {{"keep_all", 1, count, count, 1, 0}}};
+  VisualTokens reduce(const VisualTokens& tokens) const override {
+    const int64_t count = tokens.features.size(0);
+    VisualTokens all = tokens;
+    all.reports.push_back({"keep_all", 1, count, count, 1, 0});
+    return all;
   }
 };
 

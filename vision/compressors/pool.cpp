@@ -19,17 +19,15 @@ PatchGrid shrunk(const PatchGrid& grid, int64_t budget) {
 
 /// Averages over a coarser grid: the baseline that looks at places only. Cell (r, c) of a grid of R
 /// rows goes to row r R' / R of R', and likewise for columns.
-class Pool : public Compressor {
+class Pool : public TokenCompressor {
  public:
   explicit Pool(Params& params) : budget_(params, "pool") {
     check(!budget_.over_clip(), ErrorCode::kInvalidArgument,
           "pool.over: expected picture, got clip");
   }
 
-  VisualContext map(ClipTokens clip) const override {
+  VisualTokens reduce(const VisualTokens& tokens) const override {
     const auto begin = std::chrono::steady_clock::now();
-    const VisualTokens& tokens = clip.visual;
-    const int64_t count = tokens.features.size(0);
     const at::Tensor offsets = tokens.offsets.cpu().contiguous();
     std::vector<int64_t> row_of;
     Grouping grouping;
@@ -50,9 +48,8 @@ class Pool : public Compressor {
       grouping.count += static_cast<int64_t>(to.rows) * to.columns;
     }
     grouping.row_of = at::tensor(row_of, at::kLong).to(tokens.features.device());
-    CompressedTokens out =
-        grouped(tokens, grouping, grouping.count == count ? tokens.features : at::Tensor());
-    return reported(std::move(out), "pool", budget_.keep(count), tokens, grouping, begin);
+    return reported(grouped(tokens, grouping), "pool", budget_.keep(tokens), tokens, grouping,
+                    begin);
   }
 
  private:

@@ -4,7 +4,7 @@
 #include "vision/compressors/budget.h"
 #include "vision/compressors/compressors.h"
 #include "vision/compressors/grouping.h"
-#include "vision/kernels/token_matching.h"
+#include "vision/compressors/token_matching.h"
 
 namespace lv::vision {
 namespace {
@@ -16,21 +16,22 @@ namespace {
 /// joined. Ties keep the lower index, so every device agrees.
 /// Reference: Bolya et al., Token Merging: Your ViT But Faster, ICLR 2023, section 3. Differs: runs
 /// on finished tokens, not between the encoder's layers; no class token; reading order restored.
-class Tome : public Compressor {
+class Tome : public TokenCompressor {
  public:
   explicit Tome(Params& params) : budget_(params, "tome"), steps_(params.get("steps", 8)) {
     check(steps_ >= 1, ErrorCode::kInvalidArgument,
           "tome.steps: expected at least 1, got " + std::to_string(steps_));
   }
 
-  VisualContext map(ClipTokens clip) const override {
+  VisualTokens reduce(const VisualTokens& tokens) const override {
     const auto begin = std::chrono::steady_clock::now();
-    const VisualTokens& tokens = clip.visual;
     Grouping grouping{at::empty_like(tokens.origin.source, at::kLong), 0};
-    std::vector<at::Tensor> rows;
+    std::vector<at::Tensor> rows, places;
     for (const auto& [first, last] : budget_.groups(tokens)) {
       const at::Tensor part = tokens.features.slice(0, first, last);
-      const MergeState merged = merged_to(part.unsqueeze(0), budget_.of(last - first));
+      MergeState state = unmerged(part.to(at::kFloat).unsqueeze(0));
+      if (tokens.sizes.defined()) state.sizes = tokens.sizes.slice(0, first, last).unsqueeze(0);
+      const MergeState merged = merged_to(state, budget_.of(last - first));
       const int64_t left = merged.sizes.size(1);
       // A row lies where its own token lay.
       const at::Tensor reading_order = merged.positions[0].argsort();
@@ -38,23 +39,23 @@ class Tome : public Compressor {
           left == last - first
               ? part
               : merged.features[0].index_select(0, reading_order).to(part.scalar_type()));
+      places.push_back(merged.positions[0].index_select(0, reading_order) + first);
       const at::Tensor place = reading_order.argsort();
       grouping.row_of.slice(0, first, last)
           .copy_(place.index_select(0, merged.row_of[0]) + grouping.count);
       grouping.count += left;
     }
+    if (!places.empty()) grouping.place = at::cat(places);
     const at::Tensor features = rows.empty() ? tokens.features : at::cat(rows);
-    const double keep = budget_.keep(tokens.features.size(0));
+    const double keep = budget_.keep(tokens);
     return reported(grouped(tokens, grouping, features), "tome", keep, tokens, grouping, begin);
   }
 
  private:
-  /// features: [1, M, D]
-  MergeState merged_to(const at::Tensor& features, int64_t budget) const {
-    MergeState state = unmerged(features.to(at::kFloat));
-    const int64_t surplus = features.size(1) - budget;
+  MergeState merged_to(MergeState state, int64_t budget) const {
+    const int64_t surplus = state.sizes.size(1) - budget;
     const int64_t pairs = (surplus + steps_ - 1) / steps_;
-    for (int64_t count = features.size(1); count > budget; count = state.sizes.size(1)) {
+    for (int64_t count = state.sizes.size(1); count > budget; count = state.sizes.size(1)) {
       state = merge(state, match_bipartite(state.features, std::min(pairs, count - budget), false));
     }
     return state;

@@ -10,13 +10,12 @@ namespace {
 /// Keeps tokens at even distances and drops the rest: the baseline that looks at nothing. Of n
 /// tokens and a budget of b, run i is [i n / b, (i + 1) n / b) and its middle token stays; sizes
 /// say how long each run was.
-class Uniform : public Compressor {
+class Uniform : public TokenCompressor {
  public:
   explicit Uniform(Params& params) : budget_(params, "uniform") {}
 
-  VisualContext map(ClipTokens clip) const override {
+  VisualTokens reduce(const VisualTokens& tokens) const override {
     const auto begin = std::chrono::steady_clock::now();
-    const VisualTokens& tokens = clip.visual;
     std::vector<int64_t> middles, row_of;
     for (const auto& [first, last] : budget_.groups(tokens)) {
       const int64_t count = last - first, budget = budget_.of(count);
@@ -28,13 +27,11 @@ class Uniform : public Compressor {
     }
     const at::Device device = tokens.features.device();
     const at::Tensor kept = at::tensor(middles, at::kLong).to(device);
-    const Grouping grouping{at::tensor(row_of, at::kLong).to(device), kept.size(0)};
-    CompressedTokens out;
-    out.embeddings = tokens.features.index_select(0, kept);
-    out.sizes = at::bincount(grouping.row_of, {}, grouping.count).to(at::kFloat);
-    out.origin = select(tokens.origin, kept);
-    const double keep = budget_.keep(tokens.features.size(0));
-    return reported(std::move(out), "uniform", keep, tokens, grouping, begin);
+    const at::Tensor row_of_all = at::tensor(row_of, at::kLong).to(device);
+    const at::Tensor dropped = at::ones_like(row_of_all, at::kBool).index_fill(0, kept, false);
+    const Grouping grouping{row_of_all, kept.size(0), kept, dropped};
+    return reported(grouped(tokens, grouping), "uniform", budget_.keep(tokens), tokens, grouping,
+                    begin);
   }
 
  private:

@@ -29,9 +29,9 @@ Grouping grouping_of(std::initializer_list<int64_t> rows, int64_t count) {
 }
 
 TEST_CASE("grouped: a group of one tile is the mean, its box the union") {
-  const CompressedTokens out = grouped(four_tokens(), grouping_of({0, 0, 1, 2}, 3));
-  CHECK(at::equal(out.embeddings,
-                  at::tensor({2.0, 0.0, 0.0, 2.0, 0.0, 4.0}, at::kFloat).view({3, 2})));
+  const VisualTokens out = grouped(four_tokens(), grouping_of({0, 0, 1, 2}, 3));
+  CHECK(
+      at::equal(out.features, at::tensor({2.0, 0.0, 0.0, 2.0, 0.0, 4.0}, at::kFloat).view({3, 2})));
   CHECK(at::equal(out.sizes, at::tensor({2.0, 1.0, 1.0}, at::kFloat)));
   CHECK(at::equal(out.origin.box[0], at::tensor({0.0, 0.0, 0.5, 1.0}, at::kFloat)));
   CHECK(at::equal(out.origin.flags, at::tensor({kObserved | kMerged, 5, 1}, at::kByte)));
@@ -40,7 +40,7 @@ TEST_CASE("grouped: a group of one tile is the mean, its box the union") {
 
 TEST_CASE(
     "grouped: a group of several tiles or pictures is spread, and has the first one's place") {
-  const CompressedTokens out = grouped(four_tokens(), grouping_of({0, 1, 1, 0}, 2));
+  const VisualTokens out = grouped(four_tokens(), grouping_of({0, 1, 1, 0}, 2));
   CHECK(at::equal(out.origin.pts_seconds, at::tensor({1.5, 1.0}, at::kDouble)));
   CHECK(at::equal(out.origin.source, at::tensor({0, 0}, at::kInt)));
   CHECK(at::equal(out.origin.tile, at::tensor({1, 1, 1, 1}, at::kInt).view({2, 2})));
@@ -51,8 +51,8 @@ TEST_CASE(
 
 TEST_CASE("grouped: groups of one are the tokens themselves") {
   const VisualTokens tokens = four_tokens();
-  const CompressedTokens out = grouped(tokens, grouping_of({0, 1, 2, 3}, 4));
-  CHECK(at::equal(out.embeddings, tokens.features));
+  const VisualTokens out = grouped(tokens, grouping_of({0, 1, 2, 3}, 4));
+  CHECK(at::equal(out.features, tokens.features));
   CHECK(at::equal(out.origin.pts_seconds, tokens.origin.pts_seconds));
   CHECK(at::equal(out.origin.box, tokens.origin.box));
   CHECK(at::equal(out.origin.flags, tokens.origin.flags));
@@ -60,9 +60,46 @@ TEST_CASE("grouped: groups of one are the tokens themselves") {
 
 TEST_CASE("grouped: rows that are given stand for the groups") {
   const at::Tensor rows = at::ones({2, 2});
-  CHECK(at::equal(grouped(four_tokens(), grouping_of({0, 0, 1, 1}, 2), rows).embeddings, rows));
+  CHECK(at::equal(grouped(four_tokens(), grouping_of({0, 0, 1, 1}, 2), rows).features, rows));
   CHECK_THROWS_WITH(grouped(four_tokens(), grouping_of({0, 0}, 1)),
                     Catch::Matchers::Contains("grouping.row_of"));
+}
+
+TEST_CASE("grouped: what was merged before counts as much as it stands for") {
+  VisualTokens tokens = four_tokens();
+  tokens.sizes = at::tensor({3.f, 1.f, 1.f, 5.f});
+  tokens.saliency = at::tensor({0.1f, 0.2f, 0.3f, 0.4f});
+  tokens.reports = {{"x", 0.4, 10, 4, 1, 0}};
+  const VisualTokens out = grouped(tokens, grouping_of({0, 0, 1, 1}, 2));
+  CHECK_NOTHROW(validate(out));
+  CHECK(at::equal(out.sizes, at::tensor({4.f, 6.f})));
+  CHECK_THAT(out.saliency, CloseTo(at::tensor({0.3f, 0.7f})));
+  CHECK_THAT(out.features, CloseTo(at::tensor({1.5f, 0.f, 0.f, 11.f / 3}).view({2, 2})));
+  CHECK(out.origin.pts_seconds[1].item<double>() == Approx((1 + 5 * 2) / 6.0));
+  CHECK(out.reports.size() == 1);
+}
+
+TEST_CASE("grouped: rows stay in the pictures where they stand, grids where nothing went") {
+  const VisualTokens out = grouped(four_tokens(), grouping_of({0, 0, 1, 2}, 3));
+  CHECK_NOTHROW(validate(out));
+  CHECK(at::equal(out.offsets, at::tensor({0, 2, 3}, at::kInt)));
+  CHECK(out.grids[0].rows == 0);
+  CHECK(out.grids[1].rows == 1);
+  Grouping across = grouping_of({0, 0, 1, 0}, 2);
+  across.place = at::tensor({2, 3}, at::kLong);
+  CHECK(at::equal(grouped(four_tokens(), across).offsets, at::tensor({0, 1, 2}, at::kInt)));
+}
+
+TEST_CASE("grouped: tokens that were dropped are counted and leave nothing") {
+  Grouping grouping = grouping_of({0, 0, 1, 1}, 2);
+  grouping.dropped = at::tensor({1, 0, 0, 1}, at::kByte).to(at::kBool);
+  const VisualTokens tokens = four_tokens();
+  const VisualTokens out = grouped(tokens, grouping);
+  CHECK(at::equal(out.sizes, at::tensor({2.f, 2.f})));
+  CHECK(at::equal(out.features, tokens.features.slice(0, 1, 3)));
+  CHECK(at::equal(out.origin.box, tokens.origin.box.slice(0, 1, 3)));
+  CHECK(at::equal(out.origin.flags, tokens.origin.flags.slice(0, 1, 3)));
+  CHECK(at::equal(out.origin.pts_seconds, tokens.origin.pts_seconds.slice(0, 1, 3)));
 }
 
 TEST_CASE("fidelity: the mean cosine, and 1 of nothing") {
@@ -78,8 +115,8 @@ TEST_CASE("fidelity: the mean cosine, and 1 of nothing") {
 TEST_CASE("reported: tells what came in, what goes out, and how like it is") {
   const VisualTokens tokens = four_tokens();
   const Grouping grouping = grouping_of({0, 0, 1, 1}, 2);
-  const CompressedTokens out = reported(grouped(tokens, grouping), "x", 0.5, tokens, grouping,
-                                        std::chrono::steady_clock::now());
+  const VisualTokens out = reported(grouped(tokens, grouping), "x", 0.5, tokens, grouping,
+                                    std::chrono::steady_clock::now());
   REQUIRE(out.reports.size() == 1);
   CHECK(out.reports[0].method == "x");
   CHECK(out.reports[0].keep == 0.5);
