@@ -12,6 +12,7 @@
 #include "pipeline/base/error.h"
 #include "pipeline/kernels/quantized_matmul.h"
 #include "pipeline/weights/gguf_checkpoint.h"
+#include "pipeline/weights/named_tower.h"
 
 namespace lv {
 namespace {
@@ -224,6 +225,17 @@ Misfit Checkpoint::misfit() const {
   return misfit;
 }
 
+namespace {
+
+/// A folder with config.json, and what lies in folders inside and beside it.
+Checkpoint folder_checkpoint(const std::string& path) {
+  FolderContents contents = with_named_tower(
+      path, {read_json_file(path + "/config.json"), open_safetensors_folder(path)});
+  return {path, std::move(contents.config), std::move(contents.tensors)};
+}
+
+}  // namespace
+
 Checkpoint open_checkpoint(const std::string& path, const Placement& placement,
                            const std::string& projector) {
   namespace fs = std::filesystem;
@@ -235,8 +247,7 @@ Checkpoint open_checkpoint(const std::string& path, const Placement& placement,
   if (folder && configured) {
     check(projector.empty(), ErrorCode::kInvalidArgument,
           path + ": expected a GGUF file for the projector " + projector + ", got a folder");
-    Checkpoint checkpoint(path, read_json_file(path + "/config.json"),
-                          open_safetensors_folder(path));
+    Checkpoint checkpoint = folder_checkpoint(path);
     checkpoint.path_ = path;
     return checkpoint.placed(placement);
   }

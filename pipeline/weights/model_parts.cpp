@@ -7,12 +7,14 @@
 #include <vector>
 
 #include "pipeline/base/error.h"
+#include "pipeline/weights/named_tower.h"
 
 namespace lv {
 namespace {
 
 struct PartNames {
   std::vector<Renaming> text, vision, connector;
+  std::vector<Renaming> compressor = {};
 };
 
 /// How the tensors of an architecture are named, in every layout that is in use: newer files put
@@ -37,9 +39,17 @@ const std::map<std::string, PartNames, std::less<>>& layouts() {
                                      {"lm_head.", "lm_head."}},
                                     {{"visual.", ""}, {"model.visual.", ""}},
                                     {}};
+  static const PartNames vlora = {{{"model.embed_tokens.", "model.embed_tokens."},
+                                   {"model.layers.", "model.layers."},
+                                   {"model.norm.", "model.norm."},
+                                   {"lm_head.", "lm_head."}},
+                                  {{"model.vision_tower.vision_tower.", ""}},
+                                  {},
+                                  {{"model.mm_projector.", ""}}};
   static const std::map<std::string, PartNames, std::less<>> all = {
       {"Idefics3ForConditionalGeneration", idefics3},
       {"LlavaForConditionalGeneration", llava},
+      {"LlavaLlamaVLoRAForCausalLM", vlora},
       {"LlavaOnevisionForConditionalGeneration", llava},
       {"Qwen2_5_VLForConditionalGeneration", qwen_vl},
       {"SmolVLMForConditionalGeneration", idefics3},
@@ -66,7 +76,7 @@ constexpr std::string_view kIdefics3Vision =
          "num_attention_heads": 16, "image_size": 224, "patch_size": 32,
          "hidden_act": "gelu_pytorch_tanh", "layer_norm_eps": 1e-6})";
 
-constexpr std::array<Family, 13> kFamilies = {{
+constexpr std::array<Family, 14> kFamilies = {{
     {"llama", "LlamaForCausalLM",
      R"({"hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32,
          "num_attention_heads": 32, "vocab_size": 32000, "max_position_embeddings": 2048,
@@ -80,6 +90,7 @@ constexpr std::array<Family, 13> kFamilies = {{
          "num_attention_heads": 32, "num_key_value_heads": 32, "vocab_size": 151936,
          "max_position_embeddings": 32768, "rms_norm_eps": 1e-6})"},
     {"qwen3", "Qwen3ForCausalLM", "{}"},
+    {"llava_vlora_text", "LlamaForCausalLM", "{}"},
     {"qwen2_5_vl_text", "Qwen2ForCausalLM", "{}"},
     {"qwen2_5_vl", "Qwen2_5_VLVisionModel", kQwen25Vision},
     {"qwen2_5_vl_vision", "Qwen2_5_VLVisionModel", kQwen25Vision},
@@ -118,6 +129,20 @@ Json part_config(const std::string& name, const Json& whole, const Json& own) {
   return config;
 }
 
+/// A model that names its image encoder without describing it needs its files.
+void check_has_tower(const Checkpoint& checkpoint) {
+  const Json* name = checkpoint.config().find("mm_vision_tower");
+  if (name == nullptr || checkpoint.config().find("vision_config") != nullptr) return;
+  std::string places;
+  for (const std::string& folder : tower_folders(checkpoint.path(), checkpoint.config())) {
+    places += (places.empty() ? "" : " or ") + folder;
+  }
+  throw Error(ErrorCode::kNotFound, checkpoint.name() +
+                                        ": expected its image encoder (mm_vision_tower " +
+                                        (name->is_string() ? name->as_string() : "unnamed") +
+                                        ") in " + places + ", got none");
+}
+
 const PartNames& names_of(const Checkpoint& checkpoint) {
   const auto layout = layouts().find(checkpoint.architecture());
   check(layout != layouts().end(), ErrorCode::kNotFound,
@@ -128,8 +153,9 @@ const PartNames& names_of(const Checkpoint& checkpoint) {
 /// Every tensor belongs to some part: what one process leaves to another is not left over.
 void check_claimed(const Checkpoint& checkpoint, const PartNames& names) {
   std::vector<Renaming> all = names.text;
-  all.insert(all.end(), names.vision.begin(), names.vision.end());
-  all.insert(all.end(), names.connector.begin(), names.connector.end());
+  for (const auto* part : {&names.vision, &names.connector, &names.compressor}) {
+    all.insert(all.end(), part->begin(), part->end());
+  }
   checkpoint.check_covered(all);
 }
 
@@ -156,12 +182,32 @@ Checkpoint vision_part(const Checkpoint& checkpoint) {
   const PartNames& names = names_of(checkpoint);
   check_claimed(checkpoint, names);
   const Json& whole = checkpoint.config();
+  check_has_tower(checkpoint);
   Json config = part_config("vision_config", whole, whole.at("vision_config"));
   // Which features the language model reads is a key of the whole.
   for (const char* key : {"vision_feature_layer", "vision_feature_select_strategy"}) {
     if (const Json* value = whole.find(key)) config.set(key, *value);
   }
+  if (const Json* layer = whole.find("mm_vision_select_layer")) {
+    config.set("vision_feature_layer", *layer);
+  }
+  if (const Json* feature = whole.find("mm_vision_select_feature")) {
+    config.set("vision_feature_select_strategy",
+               feature->as_string() == "cls_patch" ? "full" : "default");
+  }
   return checkpoint.part(std::move(config), names.vision);
+}
+
+bool has_compressor(const Checkpoint& checkpoint) {
+  return has_vision(checkpoint) && !names_of(checkpoint).compressor.empty();
+}
+
+Checkpoint compressor_part(const Checkpoint& checkpoint) {
+  const PartNames& names = names_of(checkpoint);
+  check(has_compressor(checkpoint), ErrorCode::kNotFound,
+        checkpoint.name() + ": " + checkpoint.architecture() + " has no compressor of its own");
+  check_claimed(checkpoint, names);
+  return checkpoint.part(checkpoint.config(), names.compressor);
 }
 
 Checkpoint connector_part(const Checkpoint& checkpoint) {

@@ -4,10 +4,10 @@
 
 namespace lv {
 
-// A checkpoint that sees holds up to three networks: an image encoder, a connector, and a language
-// model. These take one of them out, under the names that it has where it is alone, whichever of
-// the layouts in use the file has. Each throws kInvalidArgument that lists the tensors of
-// `checkpoint` that belong to no part, and kNotFound if there is no such part.
+// A checkpoint that sees holds up to four networks: an image encoder, a connector, a compressor,
+// and a language model. These take one of them out, under the names that it has where it is alone,
+// whichever of the layouts in use the file has. Each throws kInvalidArgument that lists the tensors
+// of `checkpoint` that belong to no part, and kNotFound if there is no such part.
 
 /// The language model: "model.layers.0...", "lm_head". A checkpoint of a language model alone is
 /// its own text part.
@@ -18,6 +18,11 @@ Checkpoint vision_part(const Checkpoint& checkpoint);
 
 /// What joins them. Its configuration is that of the whole.
 Checkpoint connector_part(const Checkpoint& checkpoint);
+
+/// What makes weights or fewer tokens of what the image encoder sees, where it was trained with the
+/// model. Its configuration is that of the whole.
+Checkpoint compressor_part(const Checkpoint& checkpoint);
+bool has_compressor(const Checkpoint& checkpoint);
 
 /// Whether the checkpoint has more than a language model, by its architecture.
 bool has_vision(const Checkpoint& checkpoint);
