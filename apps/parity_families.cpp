@@ -103,7 +103,7 @@ Outputs after_pictures(const Fixture& fixture, const Checkpoint& checkpoint,
     positions = llm::grid_positions(sequence_of(ids, visual, tokens));
   }
   const llm::CausalOutputs outputs =
-      llm::causal_outputs_after(*model, rows.unsqueeze(0), kGreedyIds, positions);
+      llm::causal_outputs_after(*model, rows.unsqueeze(0), kGreedyIds, {.positions = positions});
   return {{"logits", outputs.logits},
           {"greedy_ids", outputs.greedy_ids},
           {"greedy_margins", outputs.greedy_margins}};

@@ -58,4 +58,17 @@ at::Tensor grid_positions(const TokenSequence& sequence) {
   return places.empty() ? at::empty({0, 3}, at::kLong) : at::cat(places);
 }
 
+at::Tensor positions_beside_worn(const TokenSequence& sequence) {
+  std::vector<at::Tensor> places{at::empty({0}, at::kLong)};
+  int64_t next = 0;
+  for (const auto& segment : sequence.segments) {
+    const auto* text = std::get_if<TextTokens>(&segment);
+    const int64_t count = text != nullptr ? text->ids.size(0)
+                                          : std::get<CompressedTokens>(segment).embeddings.size(0);
+    places.push_back(at::arange(next, next + count, at::kLong));
+    next += text == nullptr && count == 0 ? 1 : count;
+  }
+  return at::cat(places).unsqueeze(1);
+}
+
 }  // namespace lv::llm

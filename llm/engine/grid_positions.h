@@ -17,4 +17,9 @@ namespace lv::llm {
 /// is a picture of its own, since the times between frames are text.
 at::Tensor grid_positions(const TokenSequence& sequence);
 
+/// Where the rows of a sequence stand whose model wears its pictures: [n, 1] int64, one after
+/// another. Visual tokens of no rows stand for a picture that is worn: it takes a place at which
+/// nothing stands, as in training, where a token that nothing looks at stood there.
+at::Tensor positions_beside_worn(const TokenSequence& sequence);
+
 }  // namespace lv::llm

@@ -35,7 +35,7 @@ CausalOutputs causal_outputs(const CausalLm& model, const at::Tensor& input_ids,
 }
 
 CausalOutputs causal_outputs_after(const CausalLm& model, const at::Tensor& rows,
-                                   int64_t greedy_count, const at::Tensor& positions) {
+                                   int64_t greedy_count, const RowsRead& read) {
   const ModelShape shape = model.shape();
   check_shape(rows, "rows", {-1, -1, shape.width});
   const auto kv = make_dense_kv_store(shape.kv());
@@ -43,7 +43,7 @@ CausalOutputs causal_outputs_after(const CausalLm& model, const at::Tensor& rows
   const int64_t length = rows.size(1);
   std::vector<SequenceStep> steps;
   for (const at::Tensor& sequence : rows.unbind()) {
-    steps.push_back({kv->create(length), sequence, 0, length, positions});
+    steps.push_back({kv->create(length), sequence, 0, length, read.positions, read.worn});
   }
   const at::Tensor hidden = model.forward(pack(steps), {*kv, states});
   CausalOutputs outputs;
@@ -52,7 +52,9 @@ CausalOutputs causal_outputs_after(const CausalLm& model, const at::Tensor& rows
   std::vector<int64_t> ids;
   std::vector<double> margins;
   at::Tensor scores = outputs.logits[0][length - 1];
-  const int64_t behind = positions.defined() ? positions.max().item<int64_t>() + 1 : length;
+  const int64_t behind =
+      read.positions.defined() ? read.positions.max().item<int64_t>() + 1 : length;
+  const int64_t first = read.answer_position.value_or(behind);
   while (static_cast<int64_t>(ids.size()) < greedy_count) {
     const auto said = static_cast<int64_t>(ids.size());
     const at::Tensor two = std::get<0>(scores.topk(2));
@@ -60,7 +62,7 @@ CausalOutputs causal_outputs_after(const CausalLm& model, const at::Tensor& rows
     ids.push_back(scores.argmax().item<int64_t>());
     const at::Tensor embedding = model.embed(at::tensor({ids.back()}, at::kLong));
     const PackedBatch next =
-        pack({{steps[0].sequence, embedding, behind + said, length + said + 1}});
+        pack({{steps[0].sequence, embedding, first + said, length + said + 1, {}, read.worn}});
     scores = model.logits(model.forward(next, {*kv, states}))[0];
   }
   outputs.greedy_ids = at::tensor(ids, at::kLong).unsqueeze(0);

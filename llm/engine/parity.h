@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "llm/models/causal_lm.h"
@@ -30,9 +31,15 @@ struct CausalOutputs {
 CausalOutputs causal_outputs(const CausalLm& model, const at::Tensor& input_ids,
                              int64_t greedy_count);
 
-/// The same after rows [B, n, D], which may stand for more than text. `positions` [n, axes] are
-/// where they stand, all one after another if undefined.
+/// What may be said of rows beyond their numbers, as in EngineRequest.
+struct RowsRead {
+  at::Tensor positions = {};
+  std::optional<int64_t> answer_position = {};
+  const WornWeights* worn = nullptr;
+};
+
+/// The same after rows [B, n, D], which may stand for more than text.
 CausalOutputs causal_outputs_after(const CausalLm& model, const at::Tensor& rows,
-                                   int64_t greedy_count, const at::Tensor& positions = {});
+                                   int64_t greedy_count, const RowsRead& read = {});
 
 }  // namespace lv::llm

@@ -79,4 +79,16 @@ TEST_CASE("a sequence of nothing has no positions") {
   CHECK(grid_positions({}).sizes() == at::IntArrayRef({0, 3}));
 }
 
+TEST_CASE("a picture that is worn leaves its place empty") {
+  const CompressedTokens nothing{at::empty({0, 8}), at::empty({0}), no_origin(), {}};
+  const auto text = [](int64_t count) { return TextTokens{at::zeros({count}, at::kLong)}; };
+  TokenSequence sequence;
+  CHECK(positions_beside_worn(sequence).sizes() == at::IntArrayRef({0, 1}));
+  sequence.segments = {text(3)};
+  CHECK(at::equal(positions_beside_worn(sequence).squeeze(1), at::arange(3, at::kLong)));
+  sequence.segments = {text(2), nothing, text(3)};
+  CHECK(at::equal(positions_beside_worn(sequence).squeeze(1),
+                  at::tensor({0, 1, 3, 4, 5}, at::kLong)));
+}
+
 }  // namespace lv::llm
