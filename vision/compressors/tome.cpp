@@ -4,7 +4,7 @@
 #include "vision/compressors/budget.h"
 #include "vision/compressors/compressors.h"
 #include "vision/compressors/grouping.h"
-#include "vision/compressors/token_matching.h"
+#include "vision/kernels/token_matching.h"
 
 namespace lv::vision {
 namespace {
