@@ -49,6 +49,10 @@ void check_stage_name(const std::string& name);
 void use_remote_stages(Stages& stages, const std::map<std::string, std::string>& addresses,
                        std::chrono::milliseconds deadline);
 
+/// Reads "tome:keep=0.5+holitom:keep=0.2": compressors that run one after the other, each with its
+/// own options. Throws kInvalidArgument.
+std::vector<CompressionSpec> parse_compression(const std::string& text);
+
 /// Reads "name=host:port,name=host:port"; a lone "host:port" means every stage.
 std::map<std::string, std::string> parse_upstream(const std::string& text);
 

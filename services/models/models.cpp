@@ -33,6 +33,8 @@ constexpr const char* kImageEncoder = "efficientnet-lite0";
 /// Many tokens that no training fitted to it lead a small language model astray; a tenth does not.
 constexpr const char* kUntrainedKeep = "0.1";
 
+constexpr size_t kMostMethods = 16;  // in one list
+
 /// The checkout: $LONGVIEW_HOME, or where the program was built.
 std::string home() {
   const char* home = std::getenv("LONGVIEW_HOME");
@@ -105,10 +107,15 @@ class LocalStages {
 
  private:
   static StagePtr<ClipTokens, VisualContext> compressor(const std::vector<CompressionSpec>& specs) {
-    check(specs.size() <= 1, ErrorCode::kUnimplemented,
-          "compression: expected one method, got " + std::to_string(specs.size()));
-    if (specs.empty()) return vision::make_keep_all({});
-    return vision::compressors().make(specs[0].method, Params(specs[0].params));
+    check(specs.size() <= kMostMethods, ErrorCode::kInvalidArgument,
+          "compression: expected at most " + std::to_string(kMostMethods) + " methods, got " +
+              std::to_string(specs.size()));
+    std::vector<vision::CompressorPtr> methods;
+    for (const CompressionSpec& spec : specs) {
+      methods.push_back(vision::compressors().make(spec.method, Params(spec.params)));
+    }
+    if (methods.empty()) methods.push_back(vision::make_keep_all({}));
+    return vision::make_chain(std::move(methods));
   }
 
   /// How the visual tokens of the model are compressed unless somebody asks otherwise: not at all

@@ -169,6 +169,22 @@ TEST_CASE("a signal to end wakes whoever waits for it") {
   CHECK(signals.wait() == SIGTERM);
 }
 
+TEST_CASE("compressors are read as a list, each with its options") {
+  const auto one = parse_compression("tome");
+  REQUIRE(one.size() == 1);
+  CHECK(one[0].method == "tome");
+  CHECK(one[0].params.empty());
+  const auto two = parse_compression("tome:keep=0.5,steps=4+holitom:keep=0.2");
+  REQUIRE(two.size() == 2);
+  CHECK(two[0].params == std::map<std::string, std::string>{{"keep", "0.5"}, {"steps", "4"}});
+  CHECK(two[1].method == "holitom");
+  CHECK(two[1].params.at("keep") == "0.2");
+  for (const char* wrong : {"", "+", "tome+", "tome++pool", ":keep=1", "tome:keep"}) {
+    INFO(wrong);
+    CHECK_THROWS_AS(parse_compression(wrong), Error);
+  }
+}
+
 TEST_CASE("upstream addresses are read by name or for all stages") {
   const auto two = parse_upstream("decode=a:1,generate=b:2");
   CHECK(two == std::map<std::string, std::string>{{"decode", "a:1"}, {"generate", "b:2"}});
