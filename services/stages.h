@@ -21,6 +21,16 @@ struct CompressionSpec {
   std::map<std::string, std::string> params;
 };
 
+/// Makes the stage that encodes for these compressors: what of them belongs between the encoder's
+/// layers is done there. None asks for what is usual with the model.
+using MakeEncode =
+    std::function<StagePtr<FrameBatch, VisualTokens>(const std::vector<CompressionSpec>&)>;
+
+/// Makes the stage that runs these compressors one after the other; none asks for what is usual
+/// with the model that reads the tokens.
+using MakeCompress =
+    std::function<StagePtr<ClipTokens, VisualContext>(const std::vector<CompressionSpec>&)>;
+
 /// Makes the stage that runs these compressors one after the other; none asks for what is usual
 /// with the model that reads the tokens.
 using MakeCompress =
@@ -31,7 +41,7 @@ struct Stages {
   StagePtr<MediaRequest, FrameBatch> decode_video;
   StagePtr<MediaRequest, AudioChunk> decode_audio;
   StagePtr<AudioChunk, AudioTokens> listen;
-  StagePtr<FrameBatch, VisualTokens> encode;
+  MakeEncode encode;
   MakeCompress compress;
   StagePtr<Prompt, TextDelta> generate;
 };

@@ -9,6 +9,7 @@ class AudioChunk;
 class AudioTokens;
 class ClipTokens;
 class CompressRequest;
+class EncodeRequest;
 class CompressedTokens;
 class CompressionReport;
 class CompressionSpec;

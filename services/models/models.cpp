@@ -57,6 +57,7 @@ vision::EncodeParts nano_eyes(const llm::LanguageModel& language) {
   vision::EncodeParts parts;
   parts.processor = vision::make_image_processor(checkpoint.config());
   parts.encoder = vision::make_image_encoder(checkpoint);
+  parts.architecture = checkpoint.architecture();
   parts.class_names = vision::read_class_names(home() + "/models/nano/imagenet_classes.txt");
   parts.connector = std::make_shared<vision::ClassWords>(*parts.encoder->class_head(),
                                                          language.embed_texts(parts.class_names));
@@ -95,7 +96,7 @@ class LocalStages {
     } else if (name == "listen") {
       stages.listen = audio::make_listen(model_path(kSpeechModel));
     } else if (name == "encode") {
-      stages.encode = vision::make_encode(eyes());
+      stages.encode = make_encode();
     } else if (name == "compress") {
       stages.compress = [usual = usual_compression()](const std::vector<CompressionSpec>& specs) {
         return compressor(specs.empty() ? usual : specs);
@@ -112,7 +113,10 @@ class LocalStages {
               std::to_string(specs.size()));
     std::vector<vision::CompressorPtr> methods;
     for (const CompressionSpec& spec : specs) {
-      methods.push_back(vision::compressors().make(spec.method, Params(spec.params)));
+      Params params(spec.params);
+      // What merges between the encoder's layers merges before everything else.
+      if (spec.method == "tome" && !methods.empty()) params.set_default("at", "tokens");
+      methods.push_back(vision::compressors().make(spec.method, std::move(params)));
     }
     if (methods.empty()) methods.push_back(vision::make_keep_all({}));
     return vision::make_chain(std::move(methods));
@@ -123,6 +127,21 @@ class LocalStages {
   std::vector<CompressionSpec> usual_compression() {
     if (model_ != "nano" && has_vision(checkpoint())) return {};
     return {{"tome", {{"keep", kUntrainedKeep}}}};
+  }
+
+  MakeEncode make_encode() {
+    const vision::EncodeParts parts = eyes();
+    vision::make_encode(parts);  // says now what does not fit
+    return [parts](const std::vector<CompressionSpec>& specs) {
+      vision::EncodeOptions options;
+      if (specs.empty()) {
+        options.merging = parts.merging;
+      } else if (specs.front().method == "tome") {
+        options.merging =
+            vision::merging_for(vision::TomeParams(Params(specs.front().params)), parts);
+      }
+      return vision::make_encode(parts, options);
+    };
   }
 
   /// The model's own eyes, or those of nano for a model that has none.
@@ -143,6 +162,7 @@ class LocalStages {
   }
 
   const std::string& model_;
+  const std::string& projector_;
   const Placement placement_;
   Workplace& workplace_;
   std::optional<Checkpoint> checkpoint_;
@@ -176,7 +196,6 @@ std::string sample_clip() {
 Workplace open_workplace(const WorkplaceOptions& options, double& load_ms) {
   StageClock clock;
   StageClock::Span loading(clock, load_ms);
-  const std::string& projector_;
   Workplace workplace;
   workplace.model = options.model;
   workplace.speech_model = kSpeechModel;

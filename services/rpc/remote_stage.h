@@ -24,17 +24,18 @@
 
 namespace lv::services {
 
-template <class In, class Out>
+/// `InWire` says how the input travels.
+template <class Out, class InWire>
 using ClientStream =
-    grpc::ClientReaderWriterInterface<typename Wire<In>::Message, typename Wire<Out>::Message>;
+    grpc::ClientReaderWriterInterface<typename InWire::Message, typename Wire<Out>::Message>;
 
 /// Where a stage is and how a call of it is opened.
-template <class In, class Out>
+template <class Out, class InWire>
 struct RemoteCall {
   std::string who;  // starts the text of errors of the way, e.g. "encode at gpu1:50051"
-  std::function<std::unique_ptr<ClientStream<In, Out>>(grpc::ClientContext*)> open;
-  std::function<bool(ClientStream<In, Out>&)> preface;  // written before the input; may be empty
-  std::chrono::milliseconds deadline{0};                // of a whole call; 0 is none
+  std::function<std::unique_ptr<ClientStream<Out, InWire>>(grpc::ClientContext*)> open;
+  std::function<bool(ClientStream<Out, InWire>&)> preface;  // written first; may be empty
+  std::chrono::milliseconds deadline{0};                    // of a whole call; 0 is none
 };
 
 /// What a far stage yields. The input is pulled and sent on a thread of its own, from the first
@@ -43,10 +44,10 @@ struct RemoteCall {
 /// An exception of the input comes out of next() after the values that were made before it; one of
 /// the far stage is the same lv::Error as here. Destroying the source cancels the call, and so does
 /// the Cancellation of the thread that made it.
-template <class In, class Out>
+template <class In, class Out, class InWire>
 class RemoteSource : public Source<Out> {
  public:
-  RemoteSource(std::shared_ptr<const RemoteCall<In, Out>> call, SourcePtr<In> input)
+  RemoteSource(std::shared_ptr<const RemoteCall<Out, InWire>> call, SourcePtr<In> input)
       : call_(std::move(call)), input_(std::move(input)) {
     if (call_->deadline.count() > 0) {
       context_.set_deadline(std::chrono::system_clock::now() + call_->deadline);
@@ -83,7 +84,7 @@ class RemoteSource : public Source<Out> {
       while (open && !stopped_) {
         const std::optional<In> value = input_->next();
         if (!value) break;
-        open = Wire<In>::send(
+        open = InWire::send(
             *value, [this](const auto& message) { return !stopped_ && stream_->Write(message); });
       }
     } catch (...) {
@@ -114,12 +115,12 @@ class RemoteSource : public Source<Out> {
     }
   }
 
-  std::shared_ptr<const RemoteCall<In, Out>> call_;
+  std::shared_ptr<const RemoteCall<Out, InWire>> call_;
   const ServingLimits limits_;  // not used by what a stage yields
   SourcePtr<In> input_;
   const Cancellation wanted_ = Cancellation::current();
   grpc::ClientContext context_;
-  std::unique_ptr<ClientStream<In, Out>> stream_;  // after the context that it uses
+  std::unique_ptr<ClientStream<Out, InWire>> stream_;  // after the context that it uses
   std::atomic<bool> stopped_{false};
   bool ended_ = false;
   std::exception_ptr input_problem_;  // written by the writer, read after it was joined
@@ -130,18 +131,18 @@ class RemoteSource : public Source<Out> {
 
 /// A stage in another process. start() opens a call; a caller cannot tell it from a local stage.
 /// Immutable.
-template <class In, class Out>
+template <class In, class Out, class InWire = Wire<In>>
 class RemoteStage : public Stage<In, Out> {
  public:
-  explicit RemoteStage(RemoteCall<In, Out> call)
-      : call_(std::make_shared<const RemoteCall<In, Out>>(std::move(call))) {}
+  explicit RemoteStage(RemoteCall<Out, InWire> call)
+      : call_(std::make_shared<const RemoteCall<Out, InWire>>(std::move(call))) {}
 
   SourcePtr<Out> start(SourcePtr<In> input) const override {
-    return std::make_unique<RemoteSource<In, Out>>(call_, std::move(input));
+    return std::make_unique<RemoteSource<In, Out, InWire>>(call_, std::move(input));
   }
 
  private:
-  std::shared_ptr<const RemoteCall<In, Out>> call_;
+  std::shared_ptr<const RemoteCall<Out, InWire>> call_;
 };
 
 }  // namespace lv::services

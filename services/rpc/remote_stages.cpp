@@ -13,30 +13,32 @@ namespace lv::services {
 namespace {
 
 /// The stage behind one method of a stub: `open` is called on a stub of the service.
-template <class In, class Out, class Service, class Open>
-std::shared_ptr<const RemoteStage<In, Out>> remote(
-    std::shared_ptr<grpc::Channel> channel, std::string who, std::chrono::milliseconds deadline,
-    Open open, std::function<bool(ClientStream<In, Out>&)> preface = {}) {
+template <class In, class Out, class Service, class InWire = Wire<In>, class Open>
+StagePtr<In, Out> remote(std::shared_ptr<grpc::Channel> channel, std::string who,
+                         std::chrono::milliseconds deadline, Open open,
+                         std::function<bool(ClientStream<Out, InWire>&)> preface = {}) {
   std::shared_ptr<typename Service::Stub> stub = Service::NewStub(std::move(channel));
-  RemoteCall<In, Out> call;
+  RemoteCall<Out, InWire> call;
   call.who = std::move(who);
   call.open = [stub, open](grpc::ClientContext* context) { return open(*stub, context); };
   call.preface = std::move(preface);
   call.deadline = deadline;
-  return std::make_shared<const RemoteStage<In, Out>>(std::move(call));
+  return std::make_shared<const RemoteStage<In, Out, InWire>>(std::move(call));
 }
 
 constexpr auto kRun = [](auto& stub, grpc::ClientContext* context) { return stub.Run(context); };
 
-MakeCompress remote_compress(std::shared_ptr<grpc::Channel> channel, std::string who,
-                             std::chrono::milliseconds deadline) {
-  return [=](const std::vector<CompressionSpec>& specs) -> StagePtr<ClipTokens, VisualContext> {
-    v1::CompressRequest first;
+/// A service whose calls begin with the plan.
+template <class In, class Out, class Service, class InWire>
+std::function<StagePtr<In, Out>(const std::vector<CompressionSpec>&)> remote_planned(
+    std::shared_ptr<grpc::Channel> channel, std::string who, std::chrono::milliseconds deadline) {
+  return [=](const std::vector<CompressionSpec>& specs) {
+    typename InWire::Message first;
     first.mutable_plan();
     for (const CompressionSpec& spec : specs) to_proto(spec, first.mutable_plan()->add_methods());
-    return remote<ClipTokens, VisualContext, v1::Compress>(
+    return remote<In, Out, Service, InWire>(
         channel, who, deadline, kRun,
-        [first](ClientStream<ClipTokens, VisualContext>& stream) { return stream.Write(first); });
+        [first](ClientStream<Out, InWire>& stream) { return stream.Write(first); });
   };
 }
 
@@ -57,9 +59,11 @@ void use_remote_stage(Stages& stages, const std::string& name,
   } else if (name == "listen") {
     stages.listen = remote<AudioChunk, AudioTokens, v1::Listen>(channel, who, deadline, kRun);
   } else if (name == "encode") {
-    stages.encode = remote<FrameBatch, VisualTokens, v1::Encode>(channel, who, deadline, kRun);
+    stages.encode =
+        remote_planned<FrameBatch, VisualTokens, v1::Encode, EncodeWire>(channel, who, deadline);
   } else if (name == "compress") {
-    stages.compress = remote_compress(channel, who, deadline);
+    stages.compress = remote_planned<ClipTokens, VisualContext, v1::Compress, Wire<ClipTokens>>(
+        channel, who, deadline);
   } else {
     stages.generate = remote<Prompt, TextDelta, v1::Generate>(channel, who, deadline, kRun);
   }

@@ -16,13 +16,14 @@
 
 namespace lv::services {
 
-template <class In, class Out>
+/// `InWire` says how the input travels.
+template <class In, class Out, class InWire = Wire<In>>
 using ServerStream =
-    grpc::ServerReaderWriter<typename Wire<Out>::Message, typename Wire<In>::Message>;
+    grpc::ServerReaderWriter<typename Wire<Out>::Message, typename InWire::Message>;
 
 /// The values that a client sends, read when they are pulled. Not thread-safe. Throws kCancelled
 /// once the call is cancelled.
-template <class T, class Stream>
+template <class T, class InWire, class Stream>
 class ReceivedSource : public Source<T> {
  public:
   ReceivedSource(Stream* stream, const ServingLimits& limits) : stream_(stream), limits_(limits) {}
@@ -30,8 +31,7 @@ class ReceivedSource : public Source<T> {
   std::optional<T> next() override {
     check_cancelled();
     if (ended_) return std::nullopt;
-    auto value =
-        Wire<T>::receive([this](auto* message) { return stream_->Read(message); }, limits_);
+    auto value = InWire::receive([this](auto* message) { return stream_->Read(message); }, limits_);
     if (!value) {
       ended_ = true;
       check_cancelled();
@@ -46,11 +46,11 @@ class ReceivedSource : public Source<T> {
 };
 
 /// Runs `stage` over what the client sends and writes what it yields, inside handle()'s body.
-template <class In, class Out>
-void run_stage(const Stage<In, Out>& stage, ServerStream<In, Out>* stream,
+template <class InWire, class In, class Out>
+void run_stage(const Stage<In, Out>& stage, ServerStream<In, Out, InWire>* stream,
                const ServingLimits& limits) {
-  auto source =
-      stage.start(std::make_unique<ReceivedSource<In, ServerStream<In, Out>>>(stream, limits));
+  using Received = ReceivedSource<In, InWire, ServerStream<In, Out, InWire>>;
+  auto source = stage.start(std::make_unique<Received>(stream, limits));
   while (std::optional<Out> value = source->next()) {
     check_cancelled();
     const bool sent =
@@ -64,7 +64,7 @@ void run_stage(const Stage<In, Out>& stage, ServerStream<In, Out>* stream,
 template <class In, class Out>
 grpc::Status serve(const Stage<In, Out>& stage, ServerStream<In, Out>* stream,
                    grpc::ServerContext* context, CallGate& gate) {
-  return handle(context, gate, [&] { run_stage(stage, stream, gate.limits()); });
+  return handle(context, gate, [&] { run_stage<Wire<In>>(stage, stream, gate.limits()); });
 }
 
 }  // namespace lv::services

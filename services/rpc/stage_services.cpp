@@ -48,24 +48,29 @@ class RunService final : public Base {
   Gate gate_;
 };
 
-class CompressService final : public v1::Compress::Service {
+/// A service whose only method runs a stage that the first message plans.
+template <class Base, class In, class Out, class InWire>
+class PlannedService final : public Base {
  public:
-  CompressService(MakeCompress make, Gate gate) : make_(std::move(make)), gate_(std::move(gate)) {}
+  using Make = std::function<StagePtr<In, Out>(const std::vector<CompressionSpec>&)>;
 
-  grpc::Status Run(ServerContext* context,
-                   ServerStream<ClipTokens, VisualContext>* stream) override {
+  PlannedService(std::string name, Make make, Gate gate)
+      : name_(std::move(name)), make_(std::move(make)), gate_(std::move(gate)) {}
+
+  grpc::Status Run(ServerContext* context, ServerStream<In, Out, InWire>* stream) override {
     return handle(context, *gate_, [&] {
-      v1::CompressRequest first;
+      typename InWire::Message first;
       if (!stream->Read(&first)) return;
-      check(first.has_plan(), ErrorCode::kInvalidArgument, "compress: expected a plan first");
+      check(first.has_plan(), ErrorCode::kInvalidArgument, name_ + ": expected a plan first");
       std::vector<CompressionSpec> specs;
       for (const auto& spec : first.plan().methods()) specs.push_back(from_proto(spec));
-      run_stage(*make_(specs), stream, gate_->limits());
+      run_stage<InWire>(*make_(specs), stream, gate_->limits());
     });
   }
 
  private:
-  MakeCompress make_;
+  std::string name_;
+  Make make_;
   Gate gate_;
 };
 
@@ -80,11 +85,13 @@ std::shared_ptr<grpc::Service> service_of(const std::string& name, const Stages&
     return std::make_shared<Listen>(stages.listen, gate);
   }
   if (name == "encode" && stages.encode) {
-    using Encode = RunService<v1::Encode::Service, FrameBatch, VisualTokens>;
-    return std::make_shared<Encode>(stages.encode, gate);
+    using Encode = PlannedService<v1::Encode::Service, FrameBatch, VisualTokens, EncodeWire>;
+    return std::make_shared<Encode>(name, stages.encode, gate);
   }
   if (name == "compress" && stages.compress) {
-    return std::make_shared<CompressService>(stages.compress, gate);
+    using Compress =
+        PlannedService<v1::Compress::Service, ClipTokens, VisualContext, Wire<ClipTokens>>;
+    return std::make_shared<Compress>(name, stages.compress, gate);
   }
   if (name == "generate" && stages.generate) {
     using Generate = RunService<v1::Generate::Service, Prompt, TextDelta>;

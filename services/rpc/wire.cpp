@@ -40,6 +40,22 @@ bool Wire<ClipTokens>::send(const ClipTokens& clip, const WriteMessage<Message>&
   return write(message);
 }
 
+std::optional<FrameBatch> EncodeWire::receive(const ReadMessage<Message>& read,
+                                              const ServingLimits&) {
+  auto message = std::make_shared<Message>();
+  if (!read(message.get())) return std::nullopt;
+  check(message->has_frames(), ErrorCode::kInvalidArgument, "encode: expected frames");
+  const Received<Message> received = std::move(message);
+  return from_proto(part_of(received, received->frames()));
+}
+
+bool EncodeWire::send(const FrameBatch& frames, const WriteMessage<Message>& write) {
+  Message message;
+  to_proto(frames, message.mutable_frames());
+  check_message_bytes(message.ByteSizeLong(), message.GetTypeName());
+  return write(message);
+}
+
 std::optional<Prompt> Wire<Prompt>::receive(const ReadMessage<Message>& read,
                                             const ServingLimits& limits) {
   auto prompt = OneMessage<Prompt, Message>::receive(read, limits);

@@ -75,6 +75,14 @@ struct Wire<ClipTokens> {
   static bool send(const ClipTokens& clip, const WriteMessage<Message>& write);
 };
 
+/// Frames on their way into an encoder, likewise.
+struct EncodeWire {
+  using Message = v1::EncodeRequest;
+  static std::optional<FrameBatch> receive(const ReadMessage<Message>& read,
+                                           const ServingLimits& limits);
+  static bool send(const FrameBatch& frames, const WriteMessage<Message>& write);
+};
+
 template <>
 struct Wire<Prompt> {
   using Message = v1::Prompt;

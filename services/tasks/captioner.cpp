@@ -115,8 +115,9 @@ class AllFrames : public Source<FrameBatch> {
 
 VisualTokens look_at(Run& run) {
   const auto count = static_cast<double>(run.request.sources.size());
-  auto encoded = timed(run.stages.encode->start(std::make_unique<AllFrames>(run)), run.clock,
-                       run.result.times.encode);
+  const auto stage = run.stages.encode(run.request.compression);
+  auto encoded =
+      timed(stage->start(std::make_unique<AllFrames>(run)), run.clock, run.result.times.encode);
   std::vector<VisualTokens> parts;
   run.progress("encode", 0);
   while (auto tokens = encoded->next()) {

@@ -30,6 +30,12 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
     check(options_.max_set_pictures >= 1 && options_.max_set_pixels >= 1,
           ErrorCode::kInvalidArgument, "encode.max_set: expected room for at least one picture");
     if (!parts_.arranger) parts_.arranger = make_apart();
+    if (options_.merging) {
+      const std::string obstacle = merging_obstacle(parts_);
+      check(obstacle.empty(), ErrorCode::kUnimplemented,
+            "tome.at: tokens cannot merge between layers (at=layers): " + obstacle +
+                "; at=tokens merges what the encoder gives");
+    }
     if (parts_.class_names.empty()) return;
     const Linear* head = parts_.encoder->class_head();
     const int64_t classes = head == nullptr ? 0 : shape_of(head->weight())[0];
@@ -66,6 +72,7 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
       all.push_back(
           tokens_of(film ? parts_.arranger->frame(own, cut) : parts_.arranger->still(own, cut),
                     frame.pts_seconds, source));
+      if (options_.merging) all.back().reports.push_back(report_of(own));
       // The last picture shows the whole of the frame.
       add_labels(seen[static_cast<size_t>(first - 1)], all.back());
     }
@@ -218,14 +225,24 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
 
   /// A few pictures at a time: what a layer holds for one of them is many times its features.
   PictureFeatures encoded(const at::Tensor& pixels) const {
-    PictureFeatures all;
-    std::vector<at::Tensor> features;
+    std::vector<PictureFeatures> all;
     for (const at::Tensor& some : pixels.split(kPicturesAtOnce)) {
-      all = parts_.encoder->encode(some);
-      features.push_back(all.features);
+      all.push_back(options_.merging
+                        ? parts_.encoder->merging()->encode_merged(some, *options_.merging)
+                        : parts_.encoder->encode(some));
     }
-    all.features = at::cat(features);
-    return all;
+    return joined(all);
+  }
+
+  /// What merging between layers did to a frame's pictures.
+  CompressionReport report_of(const PictureFeatures& pictures) const {
+    const int64_t tokens = pictures.features.size(0) * pictures.features.size(1);
+    CompressionReport report{"tome", options_.merging->keep, tokens, tokens, 1, 0};
+    if (!pictures.merged) return report;
+    report.tokens_in = pictures.merged->row_of.numel();
+    report.fidelity = pictures.merged->likeness.mean().item<double>();
+    report.milliseconds = pictures.merged->milliseconds;
+    return report;
   }
 
   static VisualTokens tokens_of(ArrangedPicture picture, double pts_seconds, int32_t source) {
@@ -238,9 +255,14 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
     }
     tokens.offsets = at::tensor(offsets, at::kInt);
     tokens.grids = std::move(picture.grids);
+    at::Tensor flags = at::full({count}, kObserved, at::kByte);
+    if (picture.sizes.defined()) {
+      flags = at::where(picture.sizes > 1, kObserved | kMerged, flags).to(at::kByte);
+    }
+    tokens.sizes = std::move(picture.sizes);
     tokens.origin = {at::full({count}, pts_seconds, at::kDouble),
                      at::full({count}, source, at::kInt), std::move(picture.boxes),
-                     at::full({count}, kObserved, at::kByte), std::move(picture.tile)};
+                     std::move(flags), std::move(picture.tile)};
     return tokens;
   }
 
@@ -299,6 +321,31 @@ void add_reports(std::vector<CompressionReport>& all, const std::vector<Compress
 }
 
 }  // namespace
+
+std::string merging_obstacle(const EncodeParts& parts) {
+  if (parts.encoder->merging() == nullptr) {
+    return (parts.architecture.empty() ? "the image encoder" : parts.architecture) +
+           " needs its grid to the end";
+  }
+  if (parts.connector && parts.connector->needs_grid()) {
+    return "what joins " + parts.architecture + " to the language model needs the grid";
+  }
+  if (parts.arranger && parts.arranger->needs_grid()) {
+    return "the tiles of a picture are put together as a grid";
+  }
+  return {};
+}
+
+std::optional<LayerMerging> merging_for(const TomeParams& tome, const EncodeParts& parts) {
+  const bool asked = tome.at == TomeParams::At::kLayers;
+  const bool usual = tome.at == TomeParams::At::kEither && merging_obstacle(parts).empty();
+  if (!asked && !usual) return std::nullopt;
+  LayerMerging merging = parts.merging.value_or(LayerMerging{});
+  merging.keep = tome.keep;
+  if (tome.schedule) merging.schedule = *tome.schedule;
+  if (tome.attention) merging.attention = *tome.attention;
+  return merging;
+}
 
 StagePtr<FrameBatch, VisualTokens> make_encode(EncodeParts parts, EncodeOptions options) {
   return std::make_shared<EncodeStage>(std::move(parts), options);

@@ -1,6 +1,8 @@
 #include "vision/encoders/load_eyes.h"
 
 #include <filesystem>
+#include <map>
+#include <optional>
 
 #include "pipeline/base/error.h"
 #include "pipeline/weights/model_parts.h"
@@ -21,12 +23,10 @@ std::optional<Json> processor_files(const Checkpoint& checkpoint) {
     const Json config = read_json_file(whole.string());
     if (const Json* part = config.find("image_processor")) return *part;
   }
-  check(fs::is_regular_file(own), ErrorCode::kNotFound,
-        checkpoint.name() + ": expected preprocessor_config.json beside it, got none");
+  if (!fs::is_regular_file(own)) return std::nullopt;
   return read_json_file(own.string());
 }
 
-}  // namespace
 /// LEOPARD's own program shares out tiles before the encoder's processor, whose files it may bring:
 /// those keys count, and what the model's configuration says of tiles.
 Json leopard_processor(const Json& whole, const std::optional<Json>& files) {
@@ -79,6 +79,7 @@ std::optional<LayerMerging> trained_merging(const Checkpoint& checkpoint) {
   return found->second(checkpoint.config());
 }
 
+}  // namespace
 
 EncodeParts load_eyes(const Checkpoint& checkpoint) {
   const Checkpoint encoder = vision_part(checkpoint);
@@ -87,6 +88,8 @@ EncodeParts load_eyes(const Checkpoint& checkpoint) {
   parts.processor = make_image_processor(config);
   parts.film_processor = make_film_processor(config);
   parts.encoder = make_image_encoder(encoder);
+  parts.architecture = encoder.architecture();
+  parts.merging = trained_merging(checkpoint);
   ConnectorParts joint = make_connector_parts(connector_part(checkpoint), parts.encoder->width());
   parts.connector = std::move(joint.connector);
   parts.arranger = std::move(joint.arranger);

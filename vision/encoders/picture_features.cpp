@@ -37,7 +37,21 @@ PictureFeatures joined(const std::vector<PictureFeatures>& batches) {
   if (batches.size() == 1) return batches.front();
   PictureFeatures all = batches.front();
   std::vector<at::Tensor> features;
-  for (const PictureFeatures& each : batches) features.push_back(each.features);
+  for (const PictureFeatures& each : batches) {
+    const int64_t expected = all.features.size(1), tokens = each.features.size(1);
+    check(tokens == expected, ErrorCode::kInvalidArgument,
+          "pictures of one frame: expected one number of tokens, got " + std::to_string(expected) +
+              " and " + std::to_string(tokens));
+    const bool alike = each.grid.rows == all.grid.rows && each.grid.columns == all.grid.columns;
+    check(alike || !all.merged, ErrorCode::kUnimplemented,
+          "merging between layers: expected pictures of one size");
+    features.push_back(each.features);
+  }
+  if (all.saliency.defined()) {
+    std::vector<at::Tensor> saliency;
+    for (const PictureFeatures& each : batches) saliency.push_back(each.saliency);
+    all.saliency = at::cat(saliency);
+  }
   all.features = at::cat(features);
   if (!all.merged) return all;
   const auto column = [&](at::Tensor MergedPlaces::*field) {

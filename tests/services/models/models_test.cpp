@@ -41,7 +41,7 @@ VisualTokens look(const Stages& stages, const std::string& model) {
   picture.pixels = golden(model, "picture").unsqueeze(0);
   picture.pts_seconds = at::zeros({1}, at::kDouble);
   picture.media.kind = MediaKind::kPicture;
-  return collect(*stages.encode->start(source_of_one(std::move(picture)))).at(0);
+  return collect(*stages.encode({})->start(source_of_one(std::move(picture)))).at(0);
 }
 
 }  // namespace

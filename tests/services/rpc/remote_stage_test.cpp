@@ -38,7 +38,8 @@ Stages over(const Server& server, milliseconds deadline = kDeadline) {
 /// What the stages make of two files, as text.
 std::string story_of(const Stages& stages) {
   std::vector<MediaRequest> files{file_of("\1\2\3\4\5"), file_of("\6\7")};
-  auto tokens = stages.encode->start(stages.decode_video->start(source_of(files)));
+  const auto encode = stages.encode({});
+  auto tokens = encode->start(stages.decode_video->start(source_of(files)));
   std::vector<at::Tensor> features, times;
   while (const auto part = tokens->next()) {
     features.push_back(part->features);
@@ -109,6 +110,16 @@ TEST_CASE("five servers on loopback tell the same story as one process") {
   CHECK(story_of(stages) == story_of(small_stages()));
 }
 
+TEST_CASE("an encoder gets the plan of its call, near or far") {
+  const auto server = serve_all(small_stages());
+  const std::vector<CompressionSpec> plan{{"every", {{"times", "3"}}}};
+  for (const Stages& stages : {small_stages(), over(*server)}) {
+    const auto encode = stages.encode(plan);
+    const auto tokens = encode->start(source_of_one(grey_frames(1, 2, 2, 7)))->next();
+    CHECK(tokens->features.item<float>() == 21);
+  }
+}
+
 TEST_CASE("a path is read where the client is") {
   const TemporaryFolder folder;
   write_file(folder / "film", "\x10\x20");
@@ -151,7 +162,7 @@ TEST_CASE("an exception of the input comes out after the values before it") {
     int count_ = 0;
   };
   const auto server = serve_all(small_stages());
-  auto source = over(*server).encode->start(std::make_unique<Failing>());
+  auto source = over(*server).encode({})->start(std::make_unique<Failing>());
   CHECK(source->next());
   CHECK(source->next());
   CHECK(std::string(error_of([&] { source->next(); }).what()) == "input: broken");
@@ -179,9 +190,9 @@ TEST_CASE("nothing is sent before the first pull, and an unused call does not bl
   const auto server = serve_all(small_stages());
   const Stages stages = over(*server);
   bool pulled = false;
-  { const auto source = stages.encode->start(std::make_unique<Noting>(pulled)); }
+  { const auto source = stages.encode({})->start(std::make_unique<Noting>(pulled)); }
   CHECK_FALSE(pulled);
-  const auto source = stages.encode->start(std::make_unique<Noting>(pulled));
+  const auto source = stages.encode({})->start(std::make_unique<Noting>(pulled));
   CHECK_FALSE(source->next());
   CHECK_FALSE(source->next());
   CHECK(pulled);
@@ -258,13 +269,13 @@ TEST_CASE("frames of more than 4 MiB pass") {
   const auto server = serve_all(small_stages(), "127.0.0.1:0");
   Stages stages;
   use_remote_stages(stages, {{"encode", server->address()}}, kDeadline);
-  auto source = stages.encode->start(source_of_one(grey_frames(24, 336, 336, 9)));
+  auto source = stages.encode({})->start(source_of_one(grey_frames(24, 336, 336, 9)));
   CHECK_THAT(source->next()->features, CloseTo(at::full({24, 1}, 18.0f)));
 }
 
 TEST_CASE("a message that is too large is refused before it is sent", "[.slow]") {
   const auto server = serve_all(small_stages());
-  auto source = over(*server).encode->start(source_of_one(grey_frames(46, 1408, 1408, 0)));
+  auto source = over(*server).encode({})->start(source_of_one(grey_frames(46, 1408, 1408, 0)));
   const Error error = error_of([&] { source->next(); });
   CHECK(error.code() == ErrorCode::kResourceExhausted);
   CHECK_THAT(error.what(), Catch::StartsWith("longview.v1.FrameBatch: expected at most 268435456"));
@@ -293,12 +304,12 @@ TEST_CASE("calls over the limit are refused, and taken again when there is room"
   const Stages stages = over(*server);
   auto first = stages.decode_video->start(source_of_one(file_of("x")));
   REQUIRE(first->next());
-  auto second = stages.encode->start(source_of_one(grey_frames(1, 2, 2, 1)));
+  auto second = stages.encode({})->start(source_of_one(grey_frames(1, 2, 2, 1)));
   CHECK(error_of([&] { second->next(); }).code() == ErrorCode::kResourceExhausted);
   first.reset();
   REQUIRE(soon([&] { return observed->alive == 0; }, milliseconds(2000)));
   std::this_thread::sleep_for(milliseconds(20));  // the pass goes after the source
-  auto third = stages.encode->start(source_of_one(grey_frames(1, 2, 2, 1)));
+  auto third = stages.encode({})->start(source_of_one(grey_frames(1, 2, 2, 1)));
   CHECK(third->next());
 }
 
@@ -309,13 +320,13 @@ TEST_CASE("errors of the way name the stage and its address") {
   const std::string address = server->address();
   Stages stages;
   use_remote_stages(stages, {{"encode", address}}, milliseconds(5000));
-  auto source = stages.encode->start(source_of_one(grey_frames(1, 2, 2, 1)));
+  auto source = stages.encode({})->start(source_of_one(grey_frames(1, 2, 2, 1)));
   const Error not_served = error_of([&] { source->next(); });
   CHECK(not_served.code() == ErrorCode::kUnimplemented);
   CHECK_THAT(not_served.what(), Catch::StartsWith("encode at " + address + ": "));
 
   server.reset();
-  source = stages.encode->start(source_of_one(grey_frames(1, 2, 2, 1)));
+  source = stages.encode({})->start(source_of_one(grey_frames(1, 2, 2, 1)));
   const Error gone = error_of([&] { source->next(); });
   CHECK(gone.code() == ErrorCode::kUnavailable);
   CHECK_THAT(gone.what(), Catch::StartsWith("encode at " + address + ": "));

@@ -54,13 +54,17 @@ int health_of(const std::string& address, const std::string& service) {
   return bytes.size() == 2 ? bytes.begin()[1] : 0;  // HealthCheckResponse: field 1, the status
 }
 
-/// Sends one message to Encode and returns how the call ends.
-grpc::Status status_of(const Server& server, const v1::FrameBatch& message) {
+/// Sends frames to Encode, after its plan or without one, and returns how the call ends.
+grpc::Status status_of(const Server& server, const v1::FrameBatch& frames, bool planned = true) {
   // No limit on this side: what is tested is that the server has one.
   const auto stub = v1::Encode::NewStub(
       grpc::CreateChannel(server.address(), grpc::InsecureChannelCredentials()));
   grpc::ClientContext context;
   const auto stream = stub->Run(&context);
+  v1::EncodeRequest message;
+  message.mutable_plan();
+  if (planned) stream->Write(message);
+  *message.mutable_frames() = frames;
   stream->Write(message);
   stream->WritesDone();
   v1::VisualTokens answer;
@@ -124,6 +128,15 @@ TEST_CASE("malformed tensors are refused and the server lives on") {
   status = status_of(server, hostile);
   CHECK(status.error_code() == grpc::StatusCode::INVALID_ARGUMENT);
   CHECK(status_of(server, message).ok());
+}
+
+TEST_CASE("frames without a plan are refused") {
+  const Server server("0", small_services({"encode"}));
+  v1::FrameBatch frames;
+  to_proto(grey_frames(1, 2, 2, 5), &frames);
+  const grpc::Status status = status_of(server, frames, /*planned=*/false);
+  CHECK(status.error_code() == grpc::StatusCode::INVALID_ARGUMENT);
+  CHECK(status.error_message() == "encode: expected a plan first");
 }
 
 TEST_CASE("a message over the limit is refused by the server, too", "[.slow]") {

@@ -98,18 +98,30 @@ TokenOrigin origin_of(const at::Tensor& pts_seconds) {
           at::full({count}, kObserved, at::kByte), at::zeros({count, 2}, at::kInt)};
 }
 
-class Doubling : public MapStage<FrameBatch, VisualTokens> {
+class Times : public MapStage<FrameBatch, VisualTokens> {
  public:
+  explicit Times(int64_t factor) : factor_(factor) {}
+
   VisualTokens map(FrameBatch batch) const override {
     const int64_t count = batch.pixels.size(0);
     VisualTokens tokens;
-    tokens.features = 2 * batch.pixels.to(at::kFloat).flatten(1).mean(1, true);
+    tokens.features = factor_ * batch.pixels.to(at::kFloat).flatten(1).mean(1, true);
     tokens.offsets = at::arange(count + 1, at::kInt);
     tokens.grids.assign(static_cast<size_t>(count), {1, 1});
     tokens.origin = origin_of(batch.pts_seconds);
+    tokens.origin.source.fill_(batch.source);
     return tokens;
   }
+
+ private:
+  int64_t factor_;
 };
+
+StagePtr<FrameBatch, VisualTokens> make_encode(const std::vector<CompressionSpec>& specs) {
+  int64_t factor = 2;
+  for (const CompressionSpec& spec : specs) factor = Params(spec.params).get("times", factor);
+  return std::make_shared<Times>(factor);
+}
 
 class Counting : public Stage<AudioChunk, AudioTokens> {
  public:
@@ -203,7 +215,7 @@ Stages small_stages() {
   stages.decode_video = std::make_shared<Steps<MediaRequest, FrameBatch>>(picture_of);
   stages.decode_audio = std::make_shared<Steps<MediaRequest, AudioChunk>>(sample_of);
   stages.listen = std::make_shared<Counting>();
-  stages.encode = std::make_shared<Doubling>();
+  stages.encode = make_encode;
   stages.compress = make_compress;
   stages.generate = std::make_shared<Steps<Prompt, TextDelta>>(word_of);
   return stages;

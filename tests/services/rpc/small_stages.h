@@ -13,7 +13,7 @@ namespace lv::services {
 /// decode: each byte of a file is one picture of 2 x 2 with that value, or one sample of sound.
 ///         A byte '!' throws kDataLoss.
 /// listen: all sound as one text, "4 samples".
-/// encode: one token a picture, twice its value.
+/// encode: one token a picture, twice its value, or as many times as the plan's last `times` says.
 /// compress: "every" with the parameter step keeps each step-th token; others throw kNotFound.
 /// generate: the words of the prompt, one a piece.
 Stages small_stages();

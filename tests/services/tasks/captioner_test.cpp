@@ -89,7 +89,7 @@ Told told(const std::vector<std::string>& files, bool listen = false) {
   stages.decode_video = std::make_shared<Pictures>();
   stages.decode_audio = std::make_shared<Silence>();
   stages.listen = std::make_shared<Words>();
-  stages.encode = frames;
+  stages.encode = [frames](const auto&) { return frames; };
   stages.compress = [](const auto&) { return vision::make_keep_all({}); };
   stages.generate = std::make_shared<Reader>();
   CaptionRequest request;

@@ -40,7 +40,9 @@ class CountsSet : public vision::ImageProcessor, public vision::ImageEncoder {
 TEST_CASE("the stills of a call are one set at the far side, each of its own source") {
   const auto eyes = std::make_shared<CountsSet>();
   Stages here;
-  here.encode = vision::make_encode({eyes, nullptr, eyes, nullptr, nullptr, {}});
+  here.encode = [eyes](const auto&) {
+    return vision::make_encode({eyes, nullptr, eyes, nullptr, nullptr, {}});
+  };
   const Server server("0", stage_services(here, {"encode"}, std::make_shared<CallGate>()));
   Stages stages;
   use_remote_stage(stages, "encode", server.in_process_channel(), "near",
@@ -53,7 +55,7 @@ TEST_CASE("the stills of a call are one set at the far side, each of its own sou
                        {},
                        source});
   }
-  auto tokens = stages.encode->start(source_of(std::move(batches)));
+  auto tokens = stages.encode({})->start(source_of(std::move(batches)));
   for (int32_t source = 0; source < 3; ++source) {
     const auto part = tokens->next();
     REQUIRE(part.has_value());

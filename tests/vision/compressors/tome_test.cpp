@@ -6,7 +6,9 @@
 
 #include "pipeline/base/json.h"
 #include "tests/support/close_to.h"
+#include "tests/support/is_error.h"
 #include "vision/compressors/compressors.h"
+#include "vision/compressors/tome_params.h"
 #include "vision/kernels/token_matching.h"
 
 namespace lv::vision {
@@ -266,6 +268,47 @@ TEST_CASE("tome over a clip merges across pictures, over pictures it does not") 
   const CompressedTokens together = tome("keep=0.5,over=clip,steps=1", twice);
   CHECK(together.embeddings.size(0) == 6);
   CHECK(together.reports.at(0).fidelity >= apart.reports.at(0).fidelity - 1e-6);
+}
+
+TEST_CASE("tome hands on what merged between the encoder's layers") {
+  ClipTokens clip = clip_of(lcg_tensor(6, {12, 4}), {0, 12});
+  clip.visual.sizes = at::full({12}, 2.f);
+  clip.visual.reports = {{"tome", 0.5, 24, 12, 0.9, 1}};
+  for (const char* params : {"keep=0.5", "keep=0.5,at=layers", "prop_attn=key"}) {
+    const CompressedTokens out = tome(params, clip);
+    CHECK(at::equal(out.embeddings, clip.visual.features));
+    CHECK(at::equal(out.sizes, clip.visual.sizes));
+    REQUIRE(out.reports.size() == 1);
+    CHECK(out.reports[0].tokens_in == 24);
+  }
+  const CompressedTokens again = tome("keep=0.5,at=tokens", clip);
+  CHECK(again.embeddings.size(0) == 6);
+  CHECK(again.sizes.sum().item<float>() == 24);
+  CHECK(again.reports.size() == 2);
+  clip.visual.reports.clear();
+  CHECK(tome("keep=0.5", clip).embeddings.size(0) == 6);
+  CHECK_THROWS_MATCHES(tome("keep=0.5,at=layers", clip), Error,
+                       IsError(ErrorCode::kFailedPrecondition, "tome.at: expected tokens that"));
+}
+
+TEST_CASE("tome's parameters say which are for which place") {
+  using At = TomeParams::At;
+  const auto at_of = [](const char* text) { return TomeParams(Params::parse(text)).at; };
+  CHECK(at_of("keep=0.5") == At::kEither);
+  CHECK(at_of("at=layers") == At::kLayers);
+  CHECK(at_of("schedule=constant") == At::kLayers);
+  CHECK(at_of("at=tokens") == At::kTokens);
+  CHECK(at_of("tokens=9") == At::kTokens);
+  const auto [text, part] =
+      GENERATE(table<const char*, const char*>({{"at=here", "tome.at: expected layers or tokens"},
+                                                {"at=layers,tokens=9", "tome.tokens: merging"},
+                                                {"at=tokens,prop_attn=off", "tome.prop_attn: merg"},
+                                                {"schedule=linear", "tome.schedule: expected"},
+                                                {"prop_attn=query", "tome.prop_attn: expected"},
+                                                {"steps=0", "tome.steps: expected at least 1"},
+                                                {"keep=0", "tome.keep: expected"}}));
+  CHECK_THROWS_MATCHES(TomeParams(Params::parse(text)), Error,
+                       IsError(ErrorCode::kInvalidArgument, part));
 }
 
 TEST_CASE("tome never keeps less than one token of a picture") {
