@@ -14,10 +14,10 @@ enum class Element { kFloat32, kFloat16, kBFloat16 };
 
 struct AddLayerNorm {
   const void* x;       // [rows, width]
-  const void* delta;   // [rows, width]
+  const void* delta;   // [rows, width], or null for nothing
   const void* weight;  // [width]
   const void* bias;    // [width]
-  void* sum;           // [rows, width]
+  void* sum;           // [rows, width], if there is a delta
   void* norm;          // [rows, width]
   Element element;
   int64_t rows, width;

@@ -8,7 +8,7 @@ LayerNorm::LayerNorm(const WeightScope& scope, int64_t width, double eps)
     : weight_(scope.get("weight", {width})), bias_(scope.get("bias", {width})), eps_(eps) {}
 
 at::Tensor LayerNorm::operator()(const at::Tensor& x) const {
-  return at::layer_norm(x, weight_.sizes(), weight_, bias_, eps_);
+  return layer_norm(x, weight_, bias_, eps_);
 }
 
 SumAndNorm LayerNorm::of_sum(const at::Tensor& x, const at::Tensor& delta) const {

@@ -2,7 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "pipeline/kernels/add_layer_norm.h"
+#include "pipeline/kernels/layer_norm.h"
 #include "pipeline/weights/checkpoint.h"
 
 namespace lv {

@@ -34,6 +34,7 @@ constexpr int64_t kMaxPairs = 4096;
 
 struct MergeRows {
   const void* features;                 // [groups, tokens, width]
+  const void* delta;                    // that is added to them, or null
   const float* sizes;                   // [groups, tokens]
   const int64_t* positions;             // [groups, tokens]
   const int64_t* row_of;                // [groups, places]

@@ -107,16 +107,19 @@ MergeState unmerged(const at::Tensor& features) {
           places};
 }
 
-MergeState merge(const MergeState& state, const BipartiteMatch& match) {
+MergeState merge(const MergeState& state, const BipartiteMatch& match, const at::Tensor& delta) {
   const int64_t merging = match.merged.size(1);
-  if (merging == 0) return state;
   const int64_t groups = state.sizes.size(0), tokens = state.sizes.size(1),
                 width = state.features.size(2), places = state.row_of.size(1);
   const bool dense = state.sizes.is_contiguous() && state.positions.is_contiguous() &&
                      state.row_of.is_contiguous() && match.kept.is_contiguous() &&
                      match.merged.is_contiguous() && match.into.is_contiguous();
-  if (!kernels_take(state.features) || !dense || width % 8 != 0 || tokens > kMaxTokens) {
-    return merge_reference(state, match);
+  const bool alike =
+      !delta.defined() || (kernels_take(delta) && delta.sizes() == state.features.sizes() &&
+                           delta.scalar_type() == state.features.scalar_type());
+  if (merging == 0 || !kernels_take(state.features) || !dense || !alike || width % 8 != 0 ||
+      tokens > kMaxTokens) {
+    return merge_reference(state, match, delta);
   }
   const int64_t left = tokens - merging;
   MergeState out{at::empty({groups, left, width}, state.features.options()),
@@ -124,18 +127,19 @@ MergeState merge(const MergeState& state, const BipartiteMatch& match) {
                  at::empty({groups, left}, state.positions.options()),
                  at::empty_like(state.row_of)};
   launch_merge_rows(
-      {state.features.const_data_ptr(), state.sizes.const_data_ptr<float>(),
-       state.positions.const_data_ptr<int64_t>(), state.row_of.const_data_ptr<int64_t>(),
-       match.kept.const_data_ptr<int64_t>(), match.merged.const_data_ptr<int64_t>(),
-       match.into.const_data_ptr<int64_t>(), *element_of(state.features.scalar_type()), groups,
-       tokens, width, places, match.kept.size(1), merging, out.features.mutable_data_ptr(),
-       out.sizes.mutable_data_ptr<float>(), out.positions.mutable_data_ptr<int64_t>(),
-       out.row_of.mutable_data_ptr<int64_t>()},
+      {state.features.const_data_ptr(), delta.defined() ? delta.const_data_ptr() : nullptr,
+       state.sizes.const_data_ptr<float>(), state.positions.const_data_ptr<int64_t>(),
+       state.row_of.const_data_ptr<int64_t>(), match.kept.const_data_ptr<int64_t>(),
+       match.merged.const_data_ptr<int64_t>(), match.into.const_data_ptr<int64_t>(),
+       *element_of(state.features.scalar_type()), groups, tokens, width, places, match.kept.size(1),
+       merging, out.features.mutable_data_ptr(), out.sizes.mutable_data_ptr<float>(),
+       out.positions.mutable_data_ptr<int64_t>(), out.row_of.mutable_data_ptr<int64_t>()},
       current_stream(state.features));
   return out;
 }
 
-MergeState merge_reference(const MergeState& state, const BipartiteMatch& match) {
+MergeState merge_reference(MergeState state, const BipartiteMatch& match, const at::Tensor& delta) {
+  if (delta.defined()) state.features = state.features + delta;
   if (match.merged.size(1) == 0) return state;
   const int64_t groups = state.sizes.size(0), count = state.sizes.size(1);
   const int64_t kept = match.kept.size(1), width = state.features.size(2);

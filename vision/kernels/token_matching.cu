@@ -78,6 +78,18 @@ __global__ void rank_pairs_kernel(RankPairs args) {
   }
 }
 
+/// Eight columns of a token, with what is added to it.
+template <typename T>
+__device__ Lane<T> lane_of(const MergeRows& args, int64_t at) {
+  Lane<T> lane = static_cast<const Lane<T>*>(args.features)[at];
+  if (args.delta == nullptr) return lane;
+  const Lane<T> delta = static_cast<const Lane<T>*>(args.delta)[at];
+  for (int k = 0; k < kLane; ++k) {
+    lane.value[k] = from_float<T>(to_float(lane.value[k]) + to_float(delta.value[k]));
+  }
+  return lane;
+}
+
 /// A block a new row; its threads share the columns.
 template <typename T>
 __global__ void merge_rows_kernel(MergeRows args) {
@@ -88,7 +100,6 @@ __global__ void merge_rows_kernel(MergeRows args) {
   const bool odd = row >= args.keeping;
   const int64_t own = odd ? 2 * (row - args.keeping) + 1 : args.kept[group * args.keeping + row];
   const float* sizes = args.sizes + group * args.tokens;
-  const auto* features = static_cast<const Lane<T>*>(args.features);
   const int64_t lanes = args.width / kLane, first = group * args.tokens;
 
   float size = sizes[own];
@@ -105,13 +116,13 @@ __global__ void merge_rows_kernel(MergeRows args) {
     args.new_positions[group * left + row] = args.positions[first + own];
   }
   for (int64_t lane = threadIdx.x; lane < lanes; lane += blockDim.x) {
-    Lane<T> mean = features[(first + own) * lanes + lane];
+    Lane<T> mean = lane_of<T>(args, (first + own) * lanes + lane);
     if (!alone) {
       float sum[kLane];
       for (int k = 0; k < kLane; ++k) sum[k] = to_float(mean.value[k]) * sizes[own];
       for (int64_t i = 0; i < args.merging; ++i) {
         if (into[i] != own) continue;
-        const Lane<T> other = features[(first + merged[i]) * lanes + lane];
+        const Lane<T> other = lane_of<T>(args, (first + merged[i]) * lanes + lane);
         for (int k = 0; k < kLane; ++k) sum[k] += to_float(other.value[k]) * sizes[merged[i]];
       }
       for (int k = 0; k < kLane; ++k) mean.value[k] = from_float<T>(sum[k] / size);

@@ -40,10 +40,12 @@ MergeState unmerged(const at::Tensor& features);
 
 /// Rows after a step: the kept even ones, then all odd ones, each with what joined it as a mean
 /// weighted by size, reckoned in float32. Where nothing merges, nothing moves. On a GPU by kernels
-/// for float32, float16 and bfloat16, else merge_reference().
-MergeState merge(const MergeState& state, const BipartiteMatch& match);
+/// for float32, float16 and bfloat16, else merge_reference(). `delta` [B, t, D], if defined, is
+/// added to the features before.
+MergeState merge(const MergeState& state, const BipartiteMatch& match,
+                 const at::Tensor& delta = {});
 /// The same by operators of LibTorch.
-MergeState merge_reference(const MergeState& state, const BipartiteMatch& match);
+MergeState merge_reference(MergeState state, const BipartiteMatch& match, const at::Tensor& delta);
 
 /// The rows in the order of the places that they hold.
 MergeState in_reading_order(const MergeState& state);

@@ -60,8 +60,10 @@ TEST_CASE("tokens merge on a GPU as on the CPU", "[.gpu]") {
   MergeState here = unmerged(first), there = to(here, at::kCUDA, dtype);
   for (const int64_t pairs : {20, 30, 3}) {
     const BipartiteMatch match = match_bipartite(here.features, pairs, class_token);
+    const at::Tensor delta = at::randn_like(here.features).to(dtype).to(at::kFloat);
+    here.features = (here.features + delta).to(dtype).to(at::kFloat);
     here = merge(here, match);
-    there = merge(there, to(match, at::kCUDA));
+    there = merge(there, to(match, at::kCUDA), delta.to(at::kCUDA, dtype));
     here.features = here.features.to(dtype).to(at::kFloat);
     CHECK_THAT(there.features.to(at::kFloat).cpu(), CloseTo(here.features, error, error));
     CHECK(there.sizes.cpu().equal(here.sizes));

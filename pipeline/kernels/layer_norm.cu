@@ -29,16 +29,19 @@ __global__ void add_layer_norm_kernel(AddLayerNorm args) {
   float x[kLane] = {};
   float sum = 0;
   if (mine) {
-    const Lane<T> before = static_cast<const Lane<T>*>(args.x)[at];
-    const Lane<T> delta = static_cast<const Lane<T>*>(args.delta)[at];
-    Lane<T> after;
-    for (int i = 0; i < kLane; ++i) {
-      after.value[i] = device::from_float<T>(device::to_float(before.value[i]) +
+    Lane<T> row = static_cast<const Lane<T>*>(args.x)[at];
+    if (args.delta != nullptr) {
+      const Lane<T> delta = static_cast<const Lane<T>*>(args.delta)[at];
+      for (int i = 0; i < kLane; ++i) {
+        row.value[i] = device::from_float<T>(device::to_float(row.value[i]) +
                                              device::to_float(delta.value[i]));
-      x[i] = device::to_float(after.value[i]);
+      }
+      static_cast<Lane<T>*>(args.sum)[at] = row;
+    }
+    for (int i = 0; i < kLane; ++i) {
+      x[i] = device::to_float(row.value[i]);
       sum += x[i];
     }
-    static_cast<Lane<T>*>(args.sum)[at] = after;
   }
   const float mean = block_sum(sum, shared) / args.width;
   float squares = 0;

@@ -4,13 +4,18 @@
 
 namespace lv {
 
+/// Layer norm over the last dimension: x [..., D]; weight and bias [D] of its type. Mean and
+/// variance in float32. On a GPU one kernel for float32, float16 and bfloat16 and D a multiple of 8
+/// up to 8192; elsewhere LibTorch's.
+at::Tensor layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                      double eps);
+
 struct SumAndNorm {
   at::Tensor sum, norm;  // [..., D]
 };
 
-/// x + delta and its layer norm: x, delta [..., D]; weight and bias [D] of their type. Mean and
-/// variance in float32. On a GPU one kernel that reads x and delta once, for float32, float16 and
-/// bfloat16 and D a multiple of 8 up to 8192; elsewhere add_layer_norm_reference().
+/// x + delta and its layer norm, both [..., D]: the same kernel, which reads x and delta once;
+/// elsewhere add_layer_norm_reference().
 SumAndNorm add_layer_norm(const at::Tensor& x, const at::Tensor& delta, const at::Tensor& weight,
                           const at::Tensor& bias, double eps);
 

@@ -1,4 +1,4 @@
-#include "pipeline/kernels/add_layer_norm.h"
+#include "pipeline/kernels/layer_norm.h"
 
 #include <ATen/ATen.h>
 
@@ -28,6 +28,8 @@ void check_on(const char* device, at::ScalarType dtype, int64_t rows, int64_t wi
   CHECK_THAT(out.sum.cpu().to(at::kFloat), CloseTo((x + delta).cpu().to(at::kFloat), 0, 0));
   CHECK_THAT(out.norm.cpu().to(at::kFloat),
              CloseTo(expected(out.sum, weight, bias).cpu(), error, error));
+  CHECK_THAT(layer_norm(out.sum, weight, bias, 1e-5).cpu().to(at::kFloat),
+             CloseTo(out.norm.cpu().to(at::kFloat), 0, dtype == at::kFloat ? 1e-5 : error));
 }
 
 }  // namespace
