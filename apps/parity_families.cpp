@@ -1,7 +1,6 @@
-#include "apps/parity_families.h"
-
 #include <ATen/ATen.h>
 
+#include "apps/parity_families.h"
 #include "audio/encoders/ctranslate2_whisper.h"
 #include "audio/encoders/whisper.h"
 #include "audio/features/log_mel.h"
@@ -130,17 +129,20 @@ Outputs connected(const Fixture& fixture) {
 Outputs seeing(const Fixture& fixture) {
   const Checkpoint checkpoint = open_checkpoint(fixture.model_folder, fixture.placement);
   const auto stage = vision::make_encode(vision::load_eyes(checkpoint));
-  std::vector<VisualTokens> seen;
-  const auto look = [&](const at::Tensor& frames, MediaKind kind) {
-    FrameBatch batch{frames, at::arange(frames.size(0), at::kDouble), {kind}, {}};
-    const auto source = stage->start(source_of_one(std::move(batch)));
-    while (auto tokens = source->next()) seen.push_back(std::move(*tokens));
+  std::vector<FrameBatch> batches;
+  const auto add = [&](const at::Tensor& frames, MediaKind kind) {
+    batches.push_back({frames,
+                       at::arange(frames.size(0), at::kDouble),
+                       {kind},
+                       {},
+                       static_cast<int32_t>(batches.size())});
   };
   for (int i = 0; fixture.inputs->contains("picture_" + std::to_string(i)); ++i) {
-    look(fixture.input("picture_" + std::to_string(i)).unsqueeze(0), MediaKind::kPicture);
+    add(fixture.input("picture_" + std::to_string(i)).unsqueeze(0), MediaKind::kPicture);
   }
-  if (fixture.inputs->contains("film")) look(fixture.input("film"), MediaKind::kVideo);
-  const VisualTokens tokens = vision::joined(seen);
+  if (fixture.inputs->contains("film")) add(fixture.input("film"), MediaKind::kVideo);
+  const auto source = stage->start(source_of(std::move(batches)));
+  const VisualTokens tokens = vision::joined(collect(*source));
   Outputs outputs = after_pictures(fixture, checkpoint, tokens);
   outputs["image_features"] = tokens.features;
   return outputs;

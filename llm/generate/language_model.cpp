@@ -1,5 +1,3 @@
-#include "llm/generate/language_model.h"
-
 #include <ATen/ATen.h>
 
 #include <algorithm>
@@ -8,6 +6,7 @@
 #include <utility>
 
 #include "llm/engine/grid_positions.h"
+#include "llm/generate/language_model.h"
 #include "llm/models/models.h"
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
@@ -147,19 +146,22 @@ TokenSequence LanguageModel::read(const Prompt& prompt) const {
   sequence.options = prompt.options;
   sequence.adapters = prompt.adapters;
   const std::vector<TemplatePiece> pieces = render(prompt.messages);
-  // The template writes its family's mark even where no token is called so.
-  if (mark_.empty()) mark_ = parts_.pictures.mark;
   const std::vector<const CompressedTokens*> visuals = visual_parts(prompt.messages);
   PromptWriter writer(*parts_.tokenizer, mark_, sequence);
   writer.begin_with(begin_ids(pieces));
-  for (const TemplatePiece& piece : pieces) {
+  PictureSurroundings around;
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    const TemplatePiece& piece = pieces[i];
     if (piece.visual < 0) {
       writer.add(piece.text, !piece.from_user);
       continue;
     }
     const CompressedTokens& tokens = *visuals.at(static_cast<size_t>(piece.visual));
+    around.after_picture = i > 0 && pieces[i - 1].visual >= 0;
+    around.next = i + 1 < pieces.size() ? pieces[i + 1].text : std::string_view();
     const auto write = parts_.pictures.known() ? parts_.pictures.write : write_plain;
-    for (PicturePiece& part : write(tokens)) {
+    for (PicturePiece& part : write(tokens, around)) {
+      if (part.numbered) ++around.numbered;
       if (part.text.empty()) {
         writer.add_rows(tokens, part.first, part.last);
       } else {

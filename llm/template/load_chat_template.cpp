@@ -1,6 +1,8 @@
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <sstream>
+#include <string_view>
 
 #include "llm/template/chat_template.h"
 #include "llm/tokenizer/tokenizer.h"
@@ -27,6 +29,30 @@ std::optional<std::string> entry_of(const Json& config) {
   return std::nullopt;
 }
 
+/// Llama 3's, without what its own template adds of dates.
+constexpr std::string_view kLeopardLlava =
+    "{{ bos_token }}{% for message in messages %}<|start_header_id|>{{ message['role'] }}"
+    "<|end_header_id|>\n\n{{ message['content'] }}<|eot_id|>{% endfor %}"
+    "{% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>\n\n{% endif %}";
+
+constexpr std::string_view kIdefics2 =
+    "{% for message in messages %}{{ message['role'] | capitalize }}"
+    "{% if message['content'][0]['type'] == 'image' %}:{% else %}: {% endif %}"
+    "{% for line in message['content'] %}{% if line['type'] == 'text' %}{{ line['text'] }}"
+    "{% elif line['type'] == 'image' %}<image>{% endif %}{% endfor %}<end_of_utterance>\n"
+    "{% endfor %}{% if add_generation_prompt %}Assistant:{% endif %}";
+
+/// Of families whose files bring no template, by the architecture of the whole.
+std::optional<std::string> family_template(const Checkpoint& checkpoint) {
+  static const std::map<std::string_view, std::string_view> all = {
+      {"Idefics2ForConditionalGeneration", kIdefics2},
+      {"LeopardLlavaForConditionalGeneration", kLeopardLlava},
+  };
+  const auto found = all.find(checkpoint.architecture());
+  if (found == all.end()) return std::nullopt;
+  return std::string(found->second);
+}
+
 std::optional<std::string> source_in(const fs::path& folder) {
   const fs::path plain = folder / "chat_template.jinja";
   if (fs::is_regular_file(plain)) {
@@ -36,7 +62,9 @@ std::optional<std::string> source_in(const fs::path& folder) {
     check(file.good(), ErrorCode::kNotFound, plain.string() + ": cannot be read");
     return text.str();
   }
-  if (auto source = entry_of(optional_file(folder / "chat_template.json"))) return source;
+  for (const char* file : {"chat_template.json", "processor_config.json"}) {
+    if (auto source = entry_of(optional_file(folder / file))) return source;
+  }
   return entry_of(optional_file(folder / "tokenizer_config.json"));
 }
 
@@ -44,8 +72,11 @@ std::optional<std::string> source_in(const fs::path& folder) {
 
 std::optional<ChatTemplate> load_chat_template(const Checkpoint& checkpoint) {
   const Json* inside = checkpoint.metadata().find("tokenizer.chat_template");
-  const auto source = inside != nullptr ? std::optional<std::string>(inside->as_string())
-                                        : source_in(checkpoint.path());
+  auto source = inside != nullptr ? std::optional<std::string>(inside->as_string())
+                                  : source_in(checkpoint.path());
+  // Its own programs write prompts themselves, whatever the tokenizer's files hold.
+  if (checkpoint.architecture() == "LeopardLlavaForConditionalGeneration") source.reset();
+  if (!source) source = family_template(checkpoint);
   if (!source) return std::nullopt;
   const TokenizerPtr tokenizer = load_tokenizer(checkpoint);
   const auto text = [&](std::optional<int64_t> id) {

@@ -1,5 +1,3 @@
-#include "pipeline/weights/checkpoint.h"
-
 #include <ATen/ATen.h>
 
 #include <algorithm>
@@ -11,7 +9,9 @@
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
 #include "pipeline/kernels/quantized_matmul.h"
+#include "pipeline/weights/checkpoint.h"
 #include "pipeline/weights/gguf_checkpoint.h"
+#include "pipeline/weights/leopard_config.h"
 #include "pipeline/weights/named_tower.h"
 
 namespace lv {
@@ -231,7 +231,8 @@ namespace {
 Checkpoint folder_checkpoint(const std::string& path) {
   FolderContents contents = with_named_tower(
       path, {read_json_file(path + "/config.json"), open_safetensors_folder(path)});
-  return {path, std::move(contents.config), std::move(contents.tensors)};
+  Json config = with_leopard_keys(std::move(contents.config), *contents.tensors);
+  return {path, std::move(config), std::move(contents.tensors)};
 }
 
 }  // namespace

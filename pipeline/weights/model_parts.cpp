@@ -1,5 +1,3 @@
-#include "pipeline/weights/model_parts.h"
-
 #include <algorithm>
 #include <array>
 #include <map>
@@ -7,6 +5,7 @@
 #include <vector>
 
 #include "pipeline/base/error.h"
+#include "pipeline/weights/model_parts.h"
 #include "pipeline/weights/named_tower.h"
 
 namespace lv {
@@ -47,7 +46,9 @@ const std::map<std::string, PartNames, std::less<>>& layouts() {
                                   {},
                                   {{"model.mm_projector.", ""}}};
   static const std::map<std::string, PartNames, std::less<>> all = {
+      {"Idefics2ForConditionalGeneration", idefics3},
       {"Idefics3ForConditionalGeneration", idefics3},
+      {"LeopardLlavaForConditionalGeneration", llava},
       {"LlavaForConditionalGeneration", llava},
       {"LlavaLlamaVLoRAForCausalLM", vlora},
       {"LlavaOnevisionForConditionalGeneration", llava},
@@ -71,12 +72,16 @@ constexpr std::string_view kQwen25Vision =
          "patch_size": 14, "spatial_merge_size": 2, "temporal_patch_size": 2, "window_size": 112,
          "out_hidden_size": 3584, "fullatt_block_indexes": [7, 15, 23, 31],
          "tokens_per_second": 4, "hidden_act": "silu"})";
+constexpr std::string_view kIdefics2Vision =
+    R"({"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12,
+         "num_attention_heads": 12, "image_size": 224, "patch_size": 32,
+         "hidden_act": "gelu_pytorch_tanh", "layer_norm_eps": 1e-6})";
 constexpr std::string_view kIdefics3Vision =
     R"({"hidden_size": 1152, "intermediate_size": 3072, "num_hidden_layers": 12,
          "num_attention_heads": 16, "image_size": 224, "patch_size": 32,
          "hidden_act": "gelu_pytorch_tanh", "layer_norm_eps": 1e-6})";
 
-constexpr std::array<Family, 14> kFamilies = {{
+constexpr std::array<Family, 16> kFamilies = {{
     {"llama", "LlamaForCausalLM",
      R"({"hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32,
          "num_attention_heads": 32, "vocab_size": 32000, "max_position_embeddings": 2048,
@@ -106,6 +111,8 @@ constexpr std::array<Family, 14> kFamilies = {{
      R"({"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12,
          "num_attention_heads": 12, "num_patches": 256, "patch_size": 16,
          "hidden_act": "gelu_pytorch_tanh", "layer_norm_eps": 1e-6})"},
+    {"idefics2", "Idefics3VisionTransformer", kIdefics2Vision},
+    {"idefics2_vision", "Idefics3VisionTransformer", kIdefics2Vision},
     {"idefics3", "Idefics3VisionTransformer", kIdefics3Vision},
     {"idefics3_vision", "Idefics3VisionTransformer", kIdefics3Vision},
     {"smolvlm_vision", "Idefics3VisionTransformer", kIdefics3Vision},

@@ -4,7 +4,11 @@ namespace lv::services {
 
 const std::vector<ModelFamily>& model_families() {
   static const std::vector<ModelFamily> all = {
+      {"Idefics2ForConditionalGeneration", "pictures, also several: Idefics2, Leopard-Idefics2",
+       "HuggingFaceM4/idefics2-8b", 16.8},
       {"Idefics3ForConditionalGeneration", "pictures", "HuggingFaceM4/Idefics3-8B-Llama3", 16.9},
+      {"LeopardLlavaForConditionalGeneration", "pictures that share tiles, as of documents",
+       "wyu1/Leopard-LLaVA", 16.9},
       {"LlamaForCausalLM", "text: Llama 1 to 3, SmolLM2, TinyLlama",
        "HuggingFaceTB/SmolLM2-135M-Instruct", 0.27},
       {"LlavaForConditionalGeneration", "pictures", "llava-hf/llava-1.5-7b-hf", 14.1},

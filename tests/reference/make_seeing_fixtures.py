@@ -8,7 +8,9 @@ seeds.py runs it over several seeds."""
 import numpy as np
 import torch
 import transformers as tf
+from PIL import Image
 
+import leopard
 from fixtures import RANDOM, draw_ids, give_weights, main, write
 
 
@@ -85,13 +87,14 @@ def smolvlm(folder, images, splits):
             lambda m: m.model.get_image_features(pixels).pooler_output.flatten(0, 1), dict(pixel_values=pixels))
 
 
-def llava(folder, tower, images, **choice):
+def llava(folder, tower, images, squares=False, **choice):
     text = sizes()
     config = tf.LlavaConfig(vision_config=tower(**eyes()), text_config=tf.LlamaConfig(**text),
                             image_token_index=text["vocab_size"] - 1, attn_implementation="eager", **choice)
     side = dict(height=32, width=32)
-    processor = (tf.CLIPImageProcessorPil(size=dict(shortest_edge=32), crop_size=side) if tower is tf.CLIPVisionConfig
-                 else tf.SiglipImageProcessorPil(size=side))
+    processor = (tf.SiglipImageProcessorPil(size=side) if tower is tf.SiglipVisionConfig else
+                 tf.LlavaImageProcessorPil(size=dict(shortest_edge=32), crop_size=side, do_pad=True) if squares else
+                 tf.CLIPImageProcessorPil(size=dict(shortest_edge=32), crop_size=side))
     pixels = torch.cat([processor(image, return_tensors="pt")["pixel_values"] for image in images])
     fixture(folder, tf.LlavaForConditionalGeneration(config), processor, stills(images),
             lambda m: torch.cat(list(m.model.get_image_features(pixels).pooler_output)), dict(pixel_values=pixels))
@@ -125,6 +128,46 @@ def onevision(folder, images, is_film):
             dict(pixel_values=inputs["pixel_values"], image_sizes=inputs["image_sizes"], vision_aspect_ratio=rule))
 
 
+def onevision_set(folder, images):
+    """Several pictures of one prompt, none of which is cut."""
+    text = sizes()
+    config = tf.LlavaOnevisionConfig(
+        vision_config=tf.SiglipVisionConfig(**eyes(), vision_use_head=False), text_config=tf.Qwen2Config(**text),
+        image_grid_pinpoints=[[32, 64], [64, 64]], image_token_index=text["vocab_size"] - 1,
+        video_token_index=text["vocab_size"] - 2, attn_implementation="eager")
+    processor = tf.LlavaOnevisionImageProcessorPil(size=dict(height=32, width=32), image_grid_pinpoints=config.image_grid_pinpoints)
+    inputs = dict(processor([images], return_tensors="pt"))
+    fixture(folder, tf.LlavaOnevisionForConditionalGeneration(config), processor, stills(images),
+            lambda m: torch.cat(list(m.model.get_image_features(**inputs).pooler_output)), inputs)
+
+
+def idefics2(folder, images, splits):
+    text = dict(sizes(), sliding_window=None)
+    resampler = dict(resampler_n_latents=RANDOM.choice([5, 8]), resampler_depth=2, resampler_n_heads=4, resampler_head_dim=12,
+                     num_key_value_heads=RANDOM.choice([1, 2, 4]), hidden_size=text["hidden_size"])
+    config = tf.Idefics2Config(vision_config=dict(eyes(), image_size=64), perceiver_config=resampler,
+                               text_config=tf.MistralConfig(**text), image_token_id=text["vocab_size"] - 1,
+                               attn_implementation="eager")
+    processor = tf.Idefics2ImageProcessorPil(size=dict(shortest_edge=RANDOM.choice([16, 24]), longest_edge=RANDOM.choice([56, 64])),
+                                             do_image_splitting=splits)
+    inputs = processor([images], return_tensors="pt")
+    run = dict(pixel_values=inputs["pixel_values"].float(), pixel_attention_mask=inputs["pixel_attention_mask"])
+    fixture(folder, tf.Idefics2ForConditionalGeneration(config), processor, stills(images),
+            lambda m: m.model.get_image_features(**run).pooler_output, run)
+
+
+def leopard_llava(folder, images):
+    text = sizes()
+    config = tf.LlavaConfig(vision_config=tf.SiglipVisionConfig(**eyes()), text_config=tf.LlamaConfig(**text),
+                            image_token_index=text["vocab_size"] - 1, attn_implementation="eager")
+    config.tile_budget = RANDOM.choice([7, 11, 50])
+    processor = tf.SiglipImageProcessorPil(size=dict(height=32, width=32))
+    cut = list(leopard.tiles([Image.fromarray(image) for image in images], 32, config.tile_budget))
+    pixels = torch.as_tensor(processor(cut, return_tensors="np")["pixel_values"])
+    fixture(folder, leopard.make_leopard(tf.LlavaForConditionalGeneration(config)), processor, stills(images),
+            lambda m: torch.cat(m.model.get_image_features(pixels).pooler_output), dict(pixel_values=pixels))
+
+
 def qwen2_5_vl(folder, image):
     text = sizes()
     last = text["vocab_size"] - 1
@@ -145,6 +188,11 @@ def qwen2_5_vl(folder, image):
 
 
 FIXTURES = dict(
+    idefics2_pictures=lambda f: idefics2(f, pictures(40, 64, 90), False),
+    idefics2_quarters=lambda f: idefics2(f, pictures(40, 63, 90, 130), True),
+    leopard_pictures=lambda f: leopard_llava(f, pictures(40, 64, 90, 130) + pictures(33, 100)),
+    llava_squares=lambda f: llava(f, tf.CLIPVisionConfig, pictures(40, 64, 90), squares=True),
+    onevision_set=lambda f: onevision_set(f, pictures(40, 64, 90)),
     qwen2_5_vl_picture=lambda f: qwen2_5_vl(f, picture(RANDOM.choice([40, 90]), RANDOM.choice([64, 130]))),
     smolvlm_pictures=lambda f: smolvlm(f, pictures(40, 64, 90, 130), True),
     smolvlm_film=lambda f: smolvlm(f, film(), False),

@@ -51,6 +51,7 @@ ArrangerPtr make_apart();
 /// configuration and the place of the connector's weights.
 const Registry<Arranger, const Json&, const WeightScope&>& arrangers();
 
+std::unique_ptr<Arranger> make_leopard_arranger(const Json& config, const WeightScope& scope);
 std::unique_ptr<Arranger> make_onevision_arranger(const Json& config, const WeightScope& scope);
 
 }  // namespace lv::vision

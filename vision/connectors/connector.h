@@ -43,6 +43,8 @@ std::unique_ptr<Connector> make_as_is(const Json& config, const WeightScope& sco
                                       int64_t encoder_width);
 std::unique_ptr<Connector> make_mlp_connector(const Json& config, const WeightScope& scope,
                                               int64_t encoder_width);
+std::unique_ptr<Connector> make_perceiver(const Json& config, const WeightScope& scope,
+                                          int64_t encoder_width);
 std::unique_ptr<Connector> make_pixel_shuffle(const Json& config, const WeightScope& scope,
                                               int64_t encoder_width);
 

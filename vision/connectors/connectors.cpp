@@ -6,7 +6,9 @@ const Registry<Connector, const Json&, const WeightScope&, int64_t>& connectors(
   static const Registry<Connector, const Json&, const WeightScope&, int64_t> all{
       "model that sees",
       {
+          {"Idefics2ForConditionalGeneration", make_perceiver},
           {"Idefics3ForConditionalGeneration", make_pixel_shuffle},
+          {"LeopardLlavaForConditionalGeneration", make_mlp_connector},
           {"LlavaForConditionalGeneration", make_mlp_connector},
           {"LlavaOnevisionForConditionalGeneration", make_mlp_connector},
           {"Qwen2_5_VLForConditionalGeneration", make_as_is},
@@ -19,6 +21,7 @@ const Registry<Arranger, const Json&, const WeightScope&>& arrangers() {
   static const Registry<Arranger, const Json&, const WeightScope&> all{
       "arranger",
       {
+          {"LeopardLlavaForConditionalGeneration", make_leopard_arranger},
           {"LlavaOnevisionForConditionalGeneration", make_onevision_arranger},
       }};
   return all;

@@ -1,6 +1,5 @@
 #include <ATen/ATen.h>
 
-#include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
 #include "pipeline/nn/linear.h"
 #include "vision/connectors/connector.h"
@@ -21,14 +20,9 @@ class PixelShuffle : public Connector {
                  (scope / "modality_projection" / "proj").shape("weight").at(0)) {}
 
   PictureFeatures connect(const PictureFeatures& pictures) const override {
-    const int64_t rows = pictures.grid.rows, columns = pictures.grid.columns;
-    check_shape(pictures.features, "features", {-1, rows * columns, in_ / (side_ * side_)});
-    check(rows % side_ == 0 && columns % side_ == 0, ErrorCode::kInvalidArgument,
-          "pixel shuffle: expected a grid in squares of " + std::to_string(side_) + ", got " +
-              shape_text({rows, columns}));
-    const at::Tensor squares = in_squares(pictures.features, pictures.grid, side_);
-    return {project_(squares),
-            {static_cast<int32_t>(rows / side_), static_cast<int32_t>(columns / side_)}};
+    PictureFeatures squares = squares_of(pictures, side_);
+    squares.features = project_(squares.features);
+    return squares;
   }
 
  private:

@@ -1,8 +1,8 @@
-#include "vision/encoders/picture_features.h"
-
 #include <ATen/ATen.h>
 
+#include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
+#include "vision/encoders/picture_features.h"
 
 namespace lv::vision {
 
@@ -73,6 +73,16 @@ at::Tensor in_squares(const at::Tensor& features, PatchGrid grid, int64_t side) 
   return features.reshape({pictures, rows, side, columns, side, width})
       .transpose(2, 3)
       .reshape({pictures, rows * columns, side * side * width});
+}
+
+PictureFeatures squares_of(const PictureFeatures& pictures, int64_t side) {
+  const int64_t rows = pictures.grid.rows, columns = pictures.grid.columns;
+  check_shape(pictures.features, "features", {-1, rows * columns, -1});
+  check(rows % side == 0 && columns % side == 0, ErrorCode::kInvalidArgument,
+        "features: expected a grid in squares of " + std::to_string(side) + ", got " +
+            shape_text({rows, columns}));
+  return {in_squares(pictures.features, pictures.grid, side),
+          {static_cast<int32_t>(rows / side), static_cast<int32_t>(columns / side)}};
 }
 
 }  // namespace lv::vision

@@ -34,4 +34,8 @@ PictureFeatures joined(const std::vector<PictureFeatures>& batches);
 /// Both sides of the grid must be multiples of `side`.
 at::Tensor in_squares(const at::Tensor& features, PatchGrid grid, int64_t side);
 
+/// The same of pictures, with the grid that is left. Throws kInvalidArgument on a grid of no whole
+/// squares.
+PictureFeatures squares_of(const PictureFeatures& pictures, int64_t side);
+
 }  // namespace lv::vision

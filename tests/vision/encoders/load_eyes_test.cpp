@@ -34,11 +34,44 @@ VisualTokens seen(const std::string& model, MediaKind kind) {
 
 TEST_CASE("the eyes of whole models see what the reference sees") {
   const std::string model = GENERATE(std::string("tiny_smolvlm"), std::string("tiny_llava"),
-                                     std::string("tiny_onevision"));
+                                     std::string("tiny_onevision"), std::string("tiny_idefics2"),
+                                     std::string("tiny_leopard"));
   INFO(model);
   const VisualTokens tokens = seen(model, MediaKind::kPicture);
   CHECK_NOTHROW(validate(tokens));
   CHECK_THAT(tokens.features, CloseTo(golden(model, "features"), 1e-4, 1e-5));
+}
+
+TEST_CASE("the eyes of models of picture sets see two pictures as the reference does") {
+  const std::string model = GENERATE(std::string("tiny_idefics2"), std::string("tiny_leopard"));
+  INFO(model);
+  const auto stage = make_encode(load_eyes(open_checkpoint(data("tests/data/whole/" + model))));
+  std::vector<FrameBatch> batches;
+  for (const char* name : {"picture", "other_picture"}) {
+    batches.push_back({golden(model, name).unsqueeze(0),
+                       at::zeros({1}, at::kDouble),
+                       {MediaKind::kPicture},
+                       {},
+                       static_cast<int32_t>(batches.size())});
+  }
+  const VisualTokens tokens = joined(collect(*stage->start(source_of(std::move(batches)))));
+  CHECK_NOTHROW(validate(tokens));
+  CHECK_THAT(tokens.features, CloseTo(golden(model, "set_features"), 1e-4, 1e-5));
+}
+
+TEST_CASE("Idefics2's tokens have no place in the picture, LEOPARD's have, the whole first") {
+  const VisualTokens perceived = seen("tiny_idefics2", MediaKind::kPicture);
+  REQUIRE(perceived.grids.size() == 5);
+  CHECK(perceived.grids[0].rows == 0);
+  CHECK(at::equal(perceived.origin.tile[4], at::tensor({1, 2}, at::kInt)));
+  CHECK_THAT(perceived.origin.box[0], CloseTo(at::tensor({0.f, 0.f, .5f, 22.f / 45})));
+  CHECK(at::equal(perceived.origin.box[19], at::tensor({0.f, 0.f, 1.f, 1.f})));
+  const VisualTokens leopard = seen("tiny_leopard", MediaKind::kPicture);
+  REQUIRE(leopard.grids.size() == 3);
+  CHECK(at::equal(leopard.origin.tile.slice(0, 0, 12, 4),
+                  at::tensor({0, 0, 1, 1, 1, 2}, at::kInt).view({3, 2})));
+  CHECK(at::equal(leopard.origin.box[0], at::tensor({0.f, 0.f, .5f, .5f})));
+  CHECK(seen("tiny_leopard", MediaKind::kVideo).grids.size() == 1);
 }
 
 TEST_CASE("SmolVLM's eyes cut pictures into tiles, frames of films not") {
