@@ -94,7 +94,7 @@ Outputs after_pictures(const Fixture& fixture, const Checkpoint& checkpoint,
        {"image_token_id", "image_token_index", "video_token_id", "video_token_index"}) {
     visual = visual.logical_or(ids == checkpoint.config().get(key, -1));
   }
-  at::Tensor rows = model->embed(ids).clone();
+  at::Tensor rows = model->embed(ids.masked_fill(visual, 0)).clone();
   rows.index_put_({visual.to(rows.device())},
                   tokens.features.to(rows.device(), rows.scalar_type()));
   at::Tensor positions;
@@ -124,11 +124,11 @@ Outputs connected(const Fixture& fixture) {
   return outputs;
 }
 
-/// Whole models as they are used: picture_0, picture_1, ... or a film [T, H, W, 3] through the
-/// encode stage.
-Outputs seeing(const Fixture& fixture) {
-  const Checkpoint checkpoint = open_checkpoint(fixture.model_folder, fixture.placement);
-  const auto stage = vision::make_encode(vision::load_eyes(checkpoint));
+/// picture_0, picture_1, ... or a film [T, H, W, 3] through one run of the encode stage.
+VisualTokens seen_in(const Fixture& fixture, const vision::EncodeParts& eyes) {
+  vision::EncodeOptions options;
+  options.merging = eyes.merging;
+  const auto stage = vision::make_encode(eyes, options);
   std::vector<FrameBatch> batches;
   const auto add = [&](const at::Tensor& frames, MediaKind kind) {
     batches.push_back({frames,
@@ -142,10 +142,31 @@ Outputs seeing(const Fixture& fixture) {
   }
   if (fixture.inputs->contains("film")) add(fixture.input("film"), MediaKind::kVideo);
   const auto source = stage->start(source_of(std::move(batches)));
-  const VisualTokens tokens = vision::joined(collect(*source));
+  return vision::joined(collect(*source));
+}
+
+/// Whole models as they are used, with these eyes.
+Outputs seeing_with(const Fixture& fixture, const Checkpoint& checkpoint,
+                    const vision::EncodeParts& eyes) {
+  const VisualTokens tokens = seen_in(fixture, eyes);
   Outputs outputs = after_pictures(fixture, checkpoint, tokens);
   outputs["image_features"] = tokens.features;
   return outputs;
+}
+
+Outputs seeing(const Fixture& fixture) {
+  const Checkpoint checkpoint = open_checkpoint(fixture.model_folder, fixture.placement);
+  return seeing_with(fixture, checkpoint, vision::load_eyes(checkpoint));
+}
+
+/// Tokens merge in the encoder; `by_size` says whether its attention counts them by their sizes.
+Outputs auroracap(const Fixture& fixture) {
+  const Checkpoint checkpoint = open_checkpoint(fixture.model_folder, fixture.placement);
+  vision::EncodeParts eyes = vision::load_eyes(checkpoint);
+  eyes.merging.value().attention = fixture.input("by_size").item<bool>()
+                                       ? vision::LayerMerging::Attention::kBySize
+                                       : vision::LayerMerging::Attention::kPlain;
+  return seeing_with(fixture, checkpoint, eyes);
 }
 
 /// image_0, image_1, ... to pixel_values_0, ...: a batch of one picture, or of the tiles of one.
@@ -170,6 +191,7 @@ at::Tensor Fixture::input(const std::string& name) const {
 
 const std::map<std::string, Family>& families() {
   static const std::map<std::string, Family> all = {
+      {"auroracap", auroracap},
       {"clip_vision_model", clip_vision},
       {"image_processor", image_processor},
       {"llama", causal_lm},

@@ -31,11 +31,6 @@ using MakeEncode =
 using MakeCompress =
     std::function<StagePtr<ClipTokens, VisualContext>(const std::vector<CompressionSpec>&)>;
 
-/// Makes the stage that runs these compressors one after the other; none asks for what is usual
-/// with the model that reads the tokens.
-using MakeCompress =
-    std::function<StagePtr<ClipTokens, VisualContext>(const std::vector<CompressionSpec>&)>;
-
 /// What tasks are made of. A stage may be here or on another machine; an empty one is not there.
 struct Stages {
   StagePtr<MediaRequest, FrameBatch> decode_video;

@@ -56,7 +56,8 @@ class ChatTemplate {
 };
 
 /// The template that comes with a model: of a GGUF file, of chat_template.jinja or .json, or of
-/// tokenizer_config.json (the one called "default"). nullopt if it has none.
+/// tokenizer_config.json (the one called "default"); else that of its family, where files bring
+/// none. nullopt if there is none.
 std::optional<ChatTemplate> load_chat_template(const Checkpoint& checkpoint);
 
 }  // namespace lv::llm

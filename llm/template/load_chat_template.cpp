@@ -29,6 +29,12 @@ std::optional<std::string> entry_of(const Json& config) {
   return std::nullopt;
 }
 
+/// AuroraCap's, as its own programs write them: nothing before the first user.
+constexpr std::string_view kAuroraCap =
+    "{% for message in messages %}{% if message['role'] == 'assistant' %} {{ message['content'] }}"
+    "{{ eos_token }}{% elif message['role'] == 'user' %}USER: {{ message['content'] }} ASSISTANT:"
+    "{% else %}{{ message['content'] }} {% endif %}{% endfor %}";
+
 /// Llama 3's, without what its own template adds of dates.
 constexpr std::string_view kLeopardLlava =
     "{{ bos_token }}{% for message in messages %}<|start_header_id|>{{ message['role'] }}"
@@ -45,6 +51,7 @@ constexpr std::string_view kIdefics2 =
 /// Of families whose files bring no template, by the architecture of the whole.
 std::optional<std::string> family_template(const Checkpoint& checkpoint) {
   static const std::map<std::string_view, std::string_view> all = {
+      {"AuroraForConditionalGeneration", kAuroraCap},
       {"Idefics2ForConditionalGeneration", kIdefics2},
       {"LeopardLlavaForConditionalGeneration", kLeopardLlava},
   };

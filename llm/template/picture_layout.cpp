@@ -172,6 +172,15 @@ std::vector<PicturePiece> write_plain(const CompressedTokens& tokens, const Pict
   return {{"", 0, tokens.embeddings.size(0)}};
 }
 
+std::vector<PicturePiece> write_spaced(const CompressedTokens& tokens, const PictureSurroundings&) {
+  std::vector<PicturePiece> pieces;
+  for (const Run& run : runs_of(tokens)) {
+    if (run.begins_picture && !pieces.empty()) pieces.push_back({" "});
+    pieces.push_back({"", run.first, run.last});
+  }
+  return pieces;
+}
+
 std::vector<PicturePiece> write_apart(const CompressedTokens& tokens, const PictureSurroundings&) {
   std::vector<PicturePiece> pieces;
   for (const Run& run : runs_of(tokens)) {
@@ -240,6 +249,7 @@ std::string count_frames(int64_t frames, double seconds) {
 PictureLayout picture_layout(std::string_view architecture, const Json& config) {
   if (architecture == "LeopardLlavaForConditionalGeneration") return leopard_layout(config);
   static const std::map<std::string, PictureLayout, std::less<>> all = {
+      {"AuroraForConditionalGeneration", {"<image>", write_spaced}},
       {"Idefics2ForConditionalGeneration", {"<image>", write_bordered}},
       {"Idefics3ForConditionalGeneration", {"<image>", write_tiles}},
       {"LlavaForConditionalGeneration", {"<image>", write_plain}},

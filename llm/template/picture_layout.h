@@ -45,6 +45,10 @@ PictureLayout picture_layout(std::string_view architecture, const Json& config =
 std::vector<PicturePiece> write_plain(const CompressedTokens& tokens,
                                       const PictureSurroundings& around = {});
 
+/// Pictures with a space between them.
+std::vector<PicturePiece> write_spaced(const CompressedTokens& tokens,
+                                       const PictureSurroundings& around = {});
+
 /// Each picture after the first behind marks of Qwen2.5-VL's: one ends, the next begins. The
 /// template writes those around all of them.
 std::vector<PicturePiece> write_apart(const CompressedTokens& tokens,

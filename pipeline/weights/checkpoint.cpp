@@ -13,6 +13,7 @@
 #include "pipeline/weights/gguf_checkpoint.h"
 #include "pipeline/weights/leopard_config.h"
 #include "pipeline/weights/named_tower.h"
+#include "pipeline/weights/xtuner_folder.h"
 
 namespace lv {
 namespace {
@@ -229,6 +230,7 @@ namespace {
 
 /// A folder with config.json, and what lies in folders inside and beside it.
 Checkpoint folder_checkpoint(const std::string& path) {
+  if (is_xtuner_folder(path)) return xtuner_checkpoint(path);
   FolderContents contents = with_named_tower(
       path, {read_json_file(path + "/config.json"), open_safetensors_folder(path)});
   Json config = with_leopard_keys(std::move(contents.config), *contents.tensors);

@@ -95,8 +95,8 @@ class Checkpoint {
 };
 
 /// Opens what `path` is: a folder in Hugging Face layout (config.json and safetensors, one file or
-/// sharded), or a GGUF file or a folder with one, whose keys and tensors then appear under their
-/// Hugging Face names, with what llama.cpp's converter did to them undone.
+/// sharded) or in xtuner's, or a GGUF file or a folder with one, whose keys and tensors then appear
+/// under their Hugging Face names, with what llama.cpp's converter did to them undone.
 ///
 /// `projector` is the GGUF file of the eyes that belong to a GGUF language model ("mmproj"); "none"
 /// for none. If it is empty, the one file beside the model that is called so and whose rows have

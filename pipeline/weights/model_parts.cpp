@@ -14,6 +14,7 @@ namespace {
 struct PartNames {
   std::vector<Renaming> text, vision, connector;
   std::vector<Renaming> compressor = {};
+  std::vector<Renaming> unused = {};  // what files hold that nothing computes with
 };
 
 /// How the tensors of an architecture are named, in every layout that is in use: newer files put
@@ -28,6 +29,12 @@ const std::map<std::string, PartNames, std::less<>>& layouts() {
                                    {"model.multi_modal_projector.", ""},
                                    {"image_newline", "image_newline"},
                                    {"model.image_newline", "image_newline"}}};
+  static const PartNames aurora = {
+      llava.text,
+      llava.vision,
+      {{"multi_modal_projector.", ""}, {"model.multi_modal_projector.", ""}},
+      {},
+      {{"image_newline", ""}}};
   static const PartNames idefics3 = {{{"model.text_model.", "model."}, {"lm_head.", "lm_head."}},
                                      {{"model.vision_model.", ""}},
                                      {{"model.connector.", ""}}};
@@ -46,6 +53,7 @@ const std::map<std::string, PartNames, std::less<>>& layouts() {
                                   {},
                                   {{"model.mm_projector.", ""}}};
   static const std::map<std::string, PartNames, std::less<>> all = {
+      {"AuroraForConditionalGeneration", aurora},
       {"Idefics2ForConditionalGeneration", idefics3},
       {"Idefics3ForConditionalGeneration", idefics3},
       {"LeopardLlavaForConditionalGeneration", llava},
@@ -160,7 +168,7 @@ const PartNames& names_of(const Checkpoint& checkpoint) {
 /// Every tensor belongs to some part: what one process leaves to another is not left over.
 void check_claimed(const Checkpoint& checkpoint, const PartNames& names) {
   std::vector<Renaming> all = names.text;
-  for (const auto* part : {&names.vision, &names.connector, &names.compressor}) {
+  for (const auto* part : {&names.vision, &names.connector, &names.compressor, &names.unused}) {
     all.insert(all.end(), part->begin(), part->end());
   }
   checkpoint.check_covered(all);

@@ -4,6 +4,8 @@ namespace lv::services {
 
 const std::vector<ModelFamily>& model_families() {
   static const std::vector<ModelFamily> all = {
+      {"AuroraForConditionalGeneration", "pictures, and the frames of video one by one, merged",
+       "wchai/AuroraCap-7B-VID-xtuner", 14.8},
       {"Idefics2ForConditionalGeneration", "pictures, also several: Idefics2, Leopard-Idefics2",
        "HuggingFaceM4/idefics2-8b", 16.8},
       {"Idefics3ForConditionalGeneration", "pictures", "HuggingFaceM4/Idefics3-8B-Llama3", 16.9},

@@ -10,8 +10,10 @@ import torch
 import transformers as tf
 from PIL import Image
 
+import auroracap as aurora
 import leopard
 from fixtures import RANDOM, draw_ids, give_weights, main, write
+from token_merging import clip_features
 
 
 def picture(height, width):
@@ -187,7 +189,34 @@ def qwen2_5_vl(folder, image):
             dict(pixel_values=pixels, image_grid_thw=grid, mm_token_type_ids=kinds), opening=[1])
 
 
+def auroracap(folder, images, by_size, xtuner):
+    """CLIP, a projector and Llama, between whose encoder's layers tokens merge. `xtuner`: in three folders, as the release is."""
+    text = dict(sizes(), rope_parameters=dict(rope_type="linear", rope_theta=1e4, factor=4.0))
+    tower = dict(eyes(), image_size=48, num_hidden_layers=4, hidden_act="quick_gelu", model_type="clip_vision_model")
+    config = tf.LlavaConfig(vision_config=tower, text_config=tf.LlamaConfig(**text), image_token_index=text["vocab_size"] - 1,
+                            attn_implementation="eager")
+    processor = tf.CLIPImageProcessorPil(size=dict(shortest_edge=48), crop_size=dict(height=48, width=48))
+    model, stored = give_weights(tf.LlavaForConditionalGeneration(config))
+    keep = RANDOM.choice([0.8, 0.5, 0.3, 0.1])
+    pixels = torch.cat([processor(image, return_tensors="pt")["pixel_values"] for image in images])
+    words = draw_ids(3, text["vocab_size"] - 2, 12)
+    llm, projector = model.model.language_model, model.model.multi_modal_projector
+    with torch.inference_mode():
+        features = projector(clip_features(model.model.vision_tower, pixels, keep, by_size)).flatten(0, 1)
+        embed = llm.get_input_embeddings()
+        rows = torch.cat([embed(words[:5]), features, embed(words[5:])]).unsqueeze(0)
+        logits, said = aurora.answer_after(llm, model.lm_head, rows)
+    mark = -200 if xtuner else text["vocab_size"] - 1
+    ids = torch.cat([words[:5], torch.full((len(features),), mark), words[5:]]).unsqueeze(0)
+    write(folder, "auroracap", [model.to(stored), processor],
+          dict(frames(images), input_ids=ids, by_size=torch.tensor([by_size])),
+          dict(image_features=features, logits=logits, greedy_ids=said))
+    (aurora.as_xtuner if xtuner else aurora.as_whole)(folder / "model", keep)
+
+
 FIXTURES = dict(
+    auroracap_release=lambda f: auroracap(f, film(), False, True),
+    auroracap_by_size=lambda f: auroracap(f, film(), True, False),
     idefics2_pictures=lambda f: idefics2(f, pictures(40, 64, 90), False),
     idefics2_quarters=lambda f: idefics2(f, pictures(40, 63, 90, 130), True),
     leopard_pictures=lambda f: leopard_llava(f, pictures(40, 64, 90, 130) + pictures(33, 100)),

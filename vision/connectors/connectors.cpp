@@ -6,6 +6,7 @@ const Registry<Connector, const Json&, const WeightScope&, int64_t>& connectors(
   static const Registry<Connector, const Json&, const WeightScope&, int64_t> all{
       "model that sees",
       {
+          {"AuroraForConditionalGeneration", make_mlp_connector},
           {"Idefics2ForConditionalGeneration", make_perceiver},
           {"Idefics3ForConditionalGeneration", make_pixel_shuffle},
           {"LeopardLlavaForConditionalGeneration", make_mlp_connector},

@@ -3,11 +3,15 @@ formulas of Bolya et al. (ICLR 2023): make_layer_merging.py
 
 Needs torch and safetensors. Weights and pixels are the golden tests' numbers (tests/support/close_to.h), scaled as
 tests/vision/encoders/layer_merging_test.cpp scales them. Each case gives "<case>.features" and "<case>.row_of"."""
+import sys
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
+
+sys.path.append(str(Path(__file__).parents[2] / "reference"))
+from token_merging import merged  # noqa: E402
 
 WIDTH, HEADS, LAYERS, MLP, SIDE, PATCH = 64, 4, 4, 96, 16, 2
 
@@ -42,18 +46,6 @@ def norm(x):
     return F.layer_norm(x, x.shape[-1:])
 
 
-def matched(metric, r, protected):
-    """Rows of the even tokens that go, best first, of those that stay, and the odd rows that the former join."""
-    unit = metric / metric.norm(dim=-1, keepdim=True)
-    scores = unit[::2] @ unit[1::2].T
-    if protected:
-        scores[0] = -torch.inf
-    best, to = scores.max(1)
-    order = best.argsort(descending=True, stable=True)
-    stay = order[r:].sort().values if protected else order[r:]
-    return order[:r], stay, to[order[:r]]
-
-
 def encode(weights, pixels, pairs, by_size, reading):
     """One picture: features and, for each place, the row that stands for it."""
     x = F.conv2d(pixels, weights.patch, stride=PATCH).flatten(2).transpose(1, 2)[0]
@@ -72,15 +64,7 @@ def encode(weights, pixels, pairs, by_size, reading):
         if by_size:
             logits = logits + size.log()
         x = x + (logits.softmax(-1) @ v).transpose(0, 1).reshape(len(x), -1) @ layer["out"].T
-        r = min(r, (len(x) - clip) // 2)
-        if r > 0:
-            gone, stay, into = matched(k.mean(0), r, clip)
-            odd, own = x[1::2] * size[1::2, None], members[1::2]
-            odd.index_add_(0, into, x[::2][gone] * size[::2, None][gone])
-            for a, b in zip(gone.tolist(), into.tolist()):
-                own[b] = own[b] + members[2 * a]
-            members = [members[2 * a] for a in stay.tolist()] + own
-            x = torch.cat([x[::2][stay], odd / torch.tensor([[len(each)] for each in own])])
+        x, members = merged(x, members, k.mean(0), r, clip)
         x = x + F.gelu(norm(x) @ layer["fc1"].T) @ layer["fc2"].T
     if reading:
         order = sorted(range(len(x)), key=lambda row: members[row][0])

@@ -5,6 +5,8 @@ Run from the repository's root with transformers 5.17.0, torch 2.11.0, torchvisi
 make_whole.py
 """
 import json
+import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,10 @@ import torch
 import transformers as tf
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+sys.path.append(str(Path(__file__).parents[2] / "reference"))
+from auroracap import answer_after, as_xtuner  # noqa: E402
+from token_merging import clip_features  # noqa: E402
 
 HERE = Path(__file__).parent
 QUESTION = "What is shown in 2 words? <image>"
@@ -173,6 +179,40 @@ def llava():
     write("tiny_llava", model, processor, image, inputs, features)
 
 
+def auroracap():
+    """A film of three frames, in the folders of xtuner. Its prompt as rese1f/aurora's inference.py writes it: the text between
+    the pictures is tokenised piece by piece."""
+    t = tokenizer("llama", [], ["<unk>", "<s>", "</s>"])
+    fast = tf.PreTrainedTokenizerFast(tokenizer_object=t, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
+    text = dict(text_config(t.get_vocab_size()), hidden_size=16, intermediate_size=24, num_attention_heads=2)
+    config = tf.LlavaConfig(
+        vision_config=tf.CLIPVisionConfig(hidden_size=16, intermediate_size=24, num_hidden_layers=4, num_attention_heads=2,
+                                          image_size=24, patch_size=4, hidden_act="quick_gelu"),
+        text_config=tf.LlamaConfig(**text), attn_implementation="eager")
+    model = randomise(tf.LlavaForConditionalGeneration(config), 103).half().float()
+    llm = model.model.language_model
+    llm.rotary_emb = type(llm.rotary_emb)(llm.config)  # rounding weights rounded its frequencies, too
+    images = tf.CLIPImageProcessorPil(size=dict(shortest_edge=24), crop_size=dict(height=24, width=24))
+    film = [picture(30, 40 + 2 * i)[:, i:i + 40] for i in range(3)]
+    pixels = torch.cat([images(frame, return_tensors="pt")["pixel_values"] for frame in film])
+    keep, embed = 0.3, model.get_input_embeddings()
+    pieces = ("USER: " + " ".join(["<image>"] * 3) + "\nWhat is shown? ASSISTANT:").split("<image>")
+    ids = [torch.tensor(fast.encode(piece, add_special_tokens=i == 0)) for i, piece in enumerate(pieces)]
+    with torch.inference_mode():
+        features = model.model.multi_modal_projector(clip_features(model.model.vision_tower, pixels, keep, False))
+        rows = [embed(ids[0])]
+        for frame, following in zip(features, ids[1:]):
+            rows += [frame, embed(following)]
+        logits, said = answer_after(llm, model.lm_head, torch.cat(rows).unsqueeze(0))
+    folder = HERE / "tiny_auroracap"
+    shutil.rmtree(folder, ignore_errors=True)
+    for part in (model.half(), images, fast):
+        part.save_pretrained(folder)
+    as_xtuner(folder, keep)
+    save_file(dict(film=torch.from_numpy(np.stack(film)), features=features.flatten(0, 1).contiguous(), input_ids=torch.cat(ids),
+                   last_logits=logits[0, -1].contiguous(), greedy_ids=said[0]), str(HERE / "tiny_auroracap.safetensors"))
+
+
 def onevision():
     """Pictures of several shapes, so that tiles are padded on either side, and shrunk where there are many."""
     t = tokenizer("smollm", ["<image>", "<video>"], ["<|endoftext|>", "<|im_start|>", "<|im_end|>"])
@@ -215,6 +255,7 @@ def main():
     smolvlm()
     llava()
     onevision()
+    auroracap()
 
 
 if __name__ == "__main__":

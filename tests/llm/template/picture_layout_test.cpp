@@ -183,6 +183,15 @@ TEST_CASE("layouts are found by architecture") {
   CHECK(pieces[0].last == 2);
 }
 
+TEST_CASE("AuroraCap's frames have a space between them") {
+  CHECK(picture_layout("AuroraForConditionalGeneration").write == write_spaced);
+  const auto pieces = write_spaced(tokens_of({{0, 0, 0}, {0, 0, 0}, {1, 0, 0}}));
+  REQUIRE(pieces.size() == 3);
+  CHECK((pieces[0].first == 0 && pieces[0].last == 2));
+  CHECK(pieces[1].text == " ");
+  CHECK((pieces[2].first == 2 && pieces[2].last == 3));
+}
+
 TEST_CASE("Qwen2.5-VL's pictures end before the next begins") {
   CHECK(picture_layout("Qwen2_5_VLForConditionalGeneration").mark == "<|image_pad|>");
   const auto pieces = write_apart(tokens_of({{0, 0, 0}, {0, 0, 0}, {0, 0, 0, kObserved, 1}}));
