@@ -6,10 +6,12 @@
 #include "audio/features/log_mel.h"
 #include "llm/engine/grid_positions.h"
 #include "llm/engine/parity.h"
+#include "llm/models/worn_weights.h"
 #include "pipeline/base/json.h"
 #include "pipeline/stage/sources.h"
 #include "pipeline/weights/checkpoint.h"
 #include "pipeline/weights/model_parts.h"
+#include "vision/compressors/trained.h"
 #include "vision/connectors/connector.h"
 #include "vision/encoders/clip_vision.h"
 #include "vision/encoders/image_encoder.h"
@@ -169,6 +171,35 @@ Outputs auroracap(const Fixture& fixture) {
   return seeing_with(fixture, checkpoint, eyes);
 }
 
+/// A picture that is worn as weights; the id -200 is its place.
+Outputs vlora(const Fixture& fixture) {
+  const Checkpoint checkpoint = open_checkpoint(fixture.model_folder, fixture.placement);
+  ClipTokens clip;
+  clip.visual = seen_in(fixture, vision::load_eyes(checkpoint));
+  const auto weights =
+      std::get<AdapterWeights>(vision::load_own_compressor(checkpoint).compressor->map(clip));
+  std::vector<at::Tensor> factors;
+  for (const LowRankDelta& delta : weights) factors.push_back(delta.down);
+
+  const auto model = llm::load_reference_model(fixture.model_folder, fixture.placement);
+  const llm::WornWeights worn(weights, model->shape());
+  const at::Tensor ids = fixture.input("input_ids").to(at::kLong).squeeze(0);
+  const auto place = (ids == -200).nonzero().item<int64_t>();
+  const at::Tensor before = ids.slice(0, 0, place), after = ids.slice(0, place + 1);
+  const CompressedTokens nothing{at::empty({0, 0}), at::empty({0}), no_origin(), {}};
+  TokenSequence sequence;
+  sequence.segments = {TextTokens{before}, nothing, TextTokens{after}};
+  const at::Tensor rows = model->embed(at::cat({before, after}));
+  const llm::CausalOutputs outputs =
+      llm::causal_outputs_after(*model, rows.unsqueeze(0), kGreedyIds,
+                                {llm::positions_beside_worn(sequence), rows.size(0), &worn});
+  return {{"image_features", clip.visual.features},
+          {"factors", at::stack(factors)},
+          {"logits", outputs.logits},
+          {"greedy_ids", outputs.greedy_ids},
+          {"greedy_margins", outputs.greedy_margins}};
+}
+
 /// image_0, image_1, ... to pixel_values_0, ...: a batch of one picture, or of the tiles of one.
 Outputs image_processor(const Fixture& fixture) {
   const auto processor = vision::make_image_processor(
@@ -204,6 +235,7 @@ const std::map<std::string, Family>& families() {
       {"siglip_vision_model", siglip_vision},
       {"smollm3", causal_lm},
       {"smolvlm", connected},
+      {"vlora", vlora},
       {"whisper", whisper},
       {"whisper_features", whisper_features},
   };

@@ -30,11 +30,7 @@ struct Run {
     const int64_t prompt = request.embeddings.size(0);
     planned_length = std::min(prompt + request.options.max_tokens, request.context_tokens);
     sampler.observe(request.prompt_ids);
-    if (request.answer_position) {
-      answer_shift = *request.answer_position - prompt;
-    } else if (request.positions.defined()) {
-      answer_shift = request.positions.max().item<int64_t>() + 1 - prompt;
-    }
+    answer_shift = position_behind(prompt, {request.positions, request.answer_position}) - prompt;
   }
 
   bool reading_prompt() const { return length < request.embeddings.size(0); }

@@ -14,15 +14,15 @@ namespace lv::llm {
 
 /// A prompt as the engine reads it.
 struct EngineRequest {
-  at::Tensor embeddings;  // [n, D], at least one row
-  at::Tensor positions;   // [n, axes] int64 of models whose places have several axes, and
-                          // then the answer follows the largest; undefined: 0, 1, ...
-  std::optional<int64_t> answer_position;   // where its first token stands, instead of that
-  std::vector<int64_t> prompt_ids;          // the text among them, for the repetition penalty
-  GenerationOptions options;                // stop words are not looked at here
-  std::vector<int64_t> stop_ids;            // tokens that end the answer and are not part of it
-  int64_t context_tokens = 0;               // prompt and answer together
-  std::shared_ptr<const WornWeights> worn;  // what it is read and answered with; null for nothing
+  at::Tensor embeddings;            // [n, D], at least one row
+  at::Tensor positions;             // [n, axes] int64 of models whose places have several axes, and
+                                    // then the answer follows the largest; undefined: 0, 1, ...
+  std::vector<int64_t> prompt_ids;  // the text among them, for the repetition penalty
+  GenerationOptions options;        // stop words are not looked at here
+  std::vector<int64_t> stop_ids;    // tokens that end the answer and are not part of it
+  int64_t context_tokens = 0;       // prompt and answer together
+  std::shared_ptr<const WornWeights> worn;  // by prompt and answer; null for nothing
+  std::optional<int64_t> answer_position;   // of its first token, where it does not just follow
 };
 
 struct EngineLimits {

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "llm/models/models.h"
-#include "llm/models/packed_batch.h"
 #include "pipeline/base/check_shape.h"
 #include "pipeline/weights/model_parts.h"
 
@@ -52,9 +51,7 @@ CausalOutputs causal_outputs_after(const CausalLm& model, const at::Tensor& rows
   std::vector<int64_t> ids;
   std::vector<double> margins;
   at::Tensor scores = outputs.logits[0][length - 1];
-  const int64_t behind =
-      read.positions.defined() ? read.positions.max().item<int64_t>() + 1 : length;
-  const int64_t first = read.answer_position.value_or(behind);
+  const int64_t first = position_behind(length, read);
   while (static_cast<int64_t>(ids.size()) < greedy_count) {
     const auto said = static_cast<int64_t>(ids.size());
     const at::Tensor two = std::get<0>(scores.topk(2));

@@ -4,10 +4,10 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "llm/models/causal_lm.h"
+#include "llm/models/packed_batch.h"
 #include "pipeline/weights/placement.h"
 
 namespace lv::llm {
@@ -30,13 +30,6 @@ struct CausalOutputs {
 /// one.
 CausalOutputs causal_outputs(const CausalLm& model, const at::Tensor& input_ids,
                              int64_t greedy_count);
-
-/// What may be said of rows beyond their numbers, as in EngineRequest.
-struct RowsRead {
-  at::Tensor positions = {};
-  std::optional<int64_t> answer_position = {};
-  const WornWeights* worn = nullptr;
-};
 
 /// The same after rows [B, n, D], which may stand for more than text.
 CausalOutputs causal_outputs_after(const CausalLm& model, const at::Tensor& rows,

@@ -23,6 +23,7 @@ class Answer {
     EngineRequest request;
     request.embeddings = model.embed(sequence);
     request.positions = model.positions(sequence);
+    request.answer_position = model.answer_position(sequence);
     for (const auto& segment : sequence.segments) append_ids(segment, request.prompt_ids);
     request.options = sequence.options;
     request.stop_ids = model.stop_ids();

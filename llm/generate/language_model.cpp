@@ -41,6 +41,14 @@ std::vector<const CompressedTokens*> visual_parts(const std::vector<Message>& me
   return all;
 }
 
+/// Puts the place of a picture that is worn before the first words of the user.
+void add_worn_picture(std::vector<Message>& messages, int64_t width) {
+  const auto user = std::ranges::find(messages, "user", &Message::role);
+  if (user == messages.end()) return;
+  const CompressedTokens nothing{at::empty({0, width}), at::empty({0}), no_origin(), {}};
+  user->parts.insert(user->parts.begin(), {nothing, "\n"s});
+}
+
 /// Appends the parts of all messages one after another, as a model without a template reads them.
 void append_plain(const std::vector<Message>& messages, std::vector<TemplatePiece>& pieces) {
   int visual = 0;
@@ -145,8 +153,15 @@ TokenSequence LanguageModel::read(const Prompt& prompt) const {
   TokenSequence sequence;
   sequence.options = prompt.options;
   sequence.adapters = prompt.adapters;
-  const std::vector<TemplatePiece> pieces = render(prompt.messages);
-  const std::vector<const CompressedTokens*> visuals = visual_parts(prompt.messages);
+  std::vector<Message> messages = prompt.messages;
+  if (parts_.pictures.worn) {
+    check(visual_parts(messages).empty(), ErrorCode::kInvalidArgument,
+          "prompt: " + parts_.name + " wears pictures as weights (compressor vlora) and reads no " +
+              "visual tokens");
+    if (!prompt.adapters.empty()) add_worn_picture(messages, width());
+  }
+  const std::vector<TemplatePiece> pieces = render(messages);
+  const std::vector<const CompressedTokens*> visuals = visual_parts(messages);
   PromptWriter writer(*parts_.tokenizer, mark_, sequence);
   writer.begin_with(begin_ids(pieces));
   PictureSurroundings around;
@@ -222,8 +237,15 @@ at::Tensor LanguageModel::embed(const TokenSequence& sequence) const {
 }
 
 at::Tensor LanguageModel::positions(const TokenSequence& sequence) const {
+  if (parts_.pictures.worn) return positions_beside_worn(sequence);
   if (parts_.model->shape().position_axes == 1) return {};
   return grid_positions(sequence);
+}
+
+std::optional<int64_t> LanguageModel::answer_position(const TokenSequence& sequence) const {
+  if (!parts_.pictures.worn) return std::nullopt;
+  // The family's own generate() counts what there is to look at, so without the picture's place.
+  return positions_beside_worn(sequence).size(0);
 }
 
 at::Tensor LanguageModel::embed_text(std::string_view text) const {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,16 +44,22 @@ class LanguageModel {
 
   /// The prompt in the model's own chat template, as tokens, up to where the answer begins. Visual
   /// tokens stand between the text that the model's family writes around pictures.
-  /// Throws what validate() throws.
+  /// A model that wears its pictures has one before the user's first words if the prompt has
+  /// adapters. Throws what validate() throws, and kInvalidArgument on tokens for such a model.
   TokenSequence read(const Prompt& prompt) const;
 
   /// The rows that the model reads for a sequence: [n, D]. Throws kInvalidArgument on visual tokens
   /// of another width.
   at::Tensor embed(const TokenSequence& sequence) const;
 
-  /// Where the rows stand, [n, axes] int64, for a model whose places have several axes; undefined
-  /// for others, whose rows stand one after another. See grid_positions.h.
+  /// Where the rows stand, [n, axes] int64, for a model whose places have several axes or that
+  /// wears its pictures; undefined for others, whose rows stand one after another. See
+  /// grid_positions.h.
   at::Tensor positions(const TokenSequence& sequence) const;
+
+  /// Where the first token of the answer stands, for a model whose answers do not begin behind the
+  /// largest position.
+  std::optional<int64_t> answer_position(const TokenSequence& sequence) const;
 
   /// The token embeddings of a text, without the template: [n, D].
   at::Tensor embed_text(std::string_view text) const;

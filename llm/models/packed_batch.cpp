@@ -24,6 +24,11 @@ void check_batch(const PackedBatch& batch, int64_t width) {
         ErrorCode::kInvalidArgument, "batch.worn: expected one for each sequence, or none");
 }
 
+int64_t position_behind(int64_t count, const RowsRead& read) {
+  if (read.answer_position) return *read.answer_position;
+  return read.positions.defined() ? read.positions.max().item<int64_t>() + 1 : count;
+}
+
 PackedBatch pack(const std::vector<SequenceStep>& steps) {
   PackedBatch batch;
   int64_t axes = 0;  // 0: one, without a dimension of its own

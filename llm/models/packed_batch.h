@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "llm/models/causal_lm.h"
@@ -18,5 +20,15 @@ struct SequenceStep {
 
 /// The steps one after another. At least one.
 PackedBatch pack(const std::vector<SequenceStep>& steps);
+
+/// How the rows of a prompt are read, and where the answer stands; see EngineRequest.
+struct RowsRead {
+  at::Tensor positions = {};  // [n, axes]
+  std::optional<int64_t> answer_position = {};
+  const WornWeights* worn = nullptr;
+};
+
+/// Where the first token behind `count` rows stands.
+int64_t position_behind(int64_t count, const RowsRead& read);
 
 }  // namespace lv::llm

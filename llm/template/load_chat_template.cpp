@@ -35,6 +35,16 @@ constexpr std::string_view kAuroraCap =
     "{{ eos_token }}{% elif message['role'] == 'user' %}USER: {{ message['content'] }} ASSISTANT:"
     "{% else %}{{ message['content'] }} {% endif %}{% endfor %}";
 
+/// Conversations as Vicuna 1.1 was trained on them.
+constexpr std::string_view kVicuna =
+    "{% if messages[0]['role'] == 'system' %}{{ messages[0]['content'] }}{% else %}"
+    "A chat between a curious user and an artificial intelligence assistant. The assistant gives "
+    "helpful, detailed, and polite answers to the user's questions.{% endif %} "
+    "{% for message in messages %}{% if message['role'] == 'user' %}"
+    "USER: {{ message['content'] }} {% elif message['role'] == 'assistant' %}"
+    "ASSISTANT: {{ message['content'] }}{{ eos_token }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}ASSISTANT:{% endif %}";
+
 /// Llama 3's, without what its own template adds of dates.
 constexpr std::string_view kLeopardLlava =
     "{{ bos_token }}{% for message in messages %}<|start_header_id|>{{ message['role'] }}"
@@ -54,6 +64,7 @@ std::optional<std::string> family_template(const Checkpoint& checkpoint) {
       {"AuroraForConditionalGeneration", kAuroraCap},
       {"Idefics2ForConditionalGeneration", kIdefics2},
       {"LeopardLlavaForConditionalGeneration", kLeopardLlava},
+      {"LlavaLlamaVLoRAForCausalLM", kVicuna},
   };
   const auto found = all.find(checkpoint.architecture());
   if (found == all.end()) return std::nullopt;

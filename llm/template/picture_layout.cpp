@@ -253,6 +253,7 @@ PictureLayout picture_layout(std::string_view architecture, const Json& config) 
       {"Idefics2ForConditionalGeneration", {"<image>", write_bordered}},
       {"Idefics3ForConditionalGeneration", {"<image>", write_tiles}},
       {"LlavaForConditionalGeneration", {"<image>", write_plain}},
+      {"LlavaLlamaVLoRAForCausalLM", {"<image>", write_plain, true}},
       {"LlavaOnevisionForConditionalGeneration", {"<image>", write_plain}},
       {"Qwen2_5_VLForConditionalGeneration", {"<|image_pad|>", write_apart}},
       {"SmolVLMForConditionalGeneration", {"<image>", write_tiles_or_frames}},

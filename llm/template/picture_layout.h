@@ -32,6 +32,8 @@ struct PictureLayout {
   /// All rows, each once and in order, with the text that the family was trained with around them.
   std::vector<PicturePiece> (*write)(const CompressedTokens& tokens,
                                      const PictureSurroundings& around) = nullptr;
+  /// The family wears a picture as weights and reads nothing of it.
+  bool worn = false;
 
   bool known() const { return write != nullptr; }
 };

@@ -7,6 +7,7 @@ namespace lv::services {
 namespace {
 
 constexpr double kMaxPatches = 1 << 16;  // along one side
+constexpr int kMaxDeltas = 1 << 14;      // of one prompt: what many small ones cost is not in bytes
 
 void to_proto(const TokenOrigin& origin, v1::TokenOrigin* message) {
   put(origin.pts_seconds, message, &v1::TokenOrigin::mutable_pts_seconds);
@@ -139,6 +140,9 @@ void to_proto(const AdapterWeights& weights, v1::AdapterWeights* message) {
 }
 
 AdapterWeights from_proto(Received<v1::AdapterWeights> message) {
+  check(message->deltas_size() <= kMaxDeltas, ErrorCode::kInvalidArgument,
+        "adapters: expected at most " + std::to_string(kMaxDeltas) + " low-rank weights, got " +
+            std::to_string(message->deltas_size()));
   AdapterWeights weights;
   for (const v1::LowRankDelta& delta : message->deltas()) {
     weights.push_back({delta.target(), take_tensor(part_of(message, delta.down()), "adapter.down"),

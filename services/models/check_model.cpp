@@ -13,6 +13,7 @@
 #include "pipeline/base/error.h"
 #include "pipeline/weights/mapped_store.h"
 #include "pipeline/weights/model_parts.h"
+#include "vision/compressors/trained.h"
 #include "vision/connectors/connector.h"
 #include "vision/encoders/image_encoder.h"
 #include "vision/encoders/load_eyes.h"
@@ -94,6 +95,11 @@ void check_eyes(const Checkpoint& outline, ModelReport& report) {
   report.parts.push_back(network(
       "image encoder", [&] { return vision_part(outline); },
       [&](const Checkpoint& part) { width = vision::make_image_encoder(part)->width(); }));
+  if (has_compressor(outline)) {
+    report.parts.push_back(network(
+        "compressor", [&] { return compressor_part(outline); },
+        [](const Checkpoint& part) { vision::make_trained_compressor(part); }));
+  }
   if (width == 0) return;
   report.parts.push_back(network(
       "connector", [&] { return connector_part(outline); },

@@ -14,6 +14,7 @@ const std::vector<ModelFamily>& model_families() {
       {"LlamaForCausalLM", "text: Llama 1 to 3, SmolLM2, TinyLlama",
        "HuggingFaceTB/SmolLM2-135M-Instruct", 0.27},
       {"LlavaForConditionalGeneration", "pictures", "llava-hf/llava-1.5-7b-hf", 14.1},
+      {"LlavaLlamaVLoRAForCausalLM", "one picture, worn as weights", "feipengma/VLoRA-7b-v1", 15.8},
       {"LlavaOnevisionForConditionalGeneration", "pictures and video",
        "llava-hf/llava-onevision-qwen2-0.5b-ov-hf", 1.8},
       {"MambaForCausalLM", "text, with states in place of keys", "state-spaces/mamba-130m-hf",

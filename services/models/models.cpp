@@ -15,6 +15,7 @@
 #include "pipeline/weights/model_parts.h"
 #include "services/tasks/stage_clock.h"
 #include "vision/compressors/compressors.h"
+#include "vision/compressors/trained.h"
 #include "vision/connectors/classwords.h"
 #include "vision/decode/decode.h"
 #include "vision/encoders/encode_stage.h"
@@ -98,8 +99,10 @@ class LocalStages {
     } else if (name == "encode") {
       stages.encode = make_encode();
     } else if (name == "compress") {
-      stages.compress = [usual = usual_compression()](const std::vector<CompressionSpec>& specs) {
-        return compressor(specs.empty() ? usual : specs);
+      const vision::OwnCompressor own = own_compressor();
+      stages.compress = [usual = usual_compression(own),
+                         own](const std::vector<CompressionSpec>& specs) {
+        return compressor(specs.empty() ? usual : specs, own);
       };
     } else {
       stages.generate = llm::make_generate(language_model());
@@ -107,7 +110,8 @@ class LocalStages {
   }
 
  private:
-  static StagePtr<ClipTokens, VisualContext> compressor(const std::vector<CompressionSpec>& specs) {
+  static StagePtr<ClipTokens, VisualContext> compressor(const std::vector<CompressionSpec>& specs,
+                                                        const vision::OwnCompressor& own) {
     check(specs.size() <= kMostMethods, ErrorCode::kInvalidArgument,
           "compression: expected at most " + std::to_string(kMostMethods) + " methods, got " +
               std::to_string(specs.size()));
@@ -116,15 +120,21 @@ class LocalStages {
       Params params(spec.params);
       // What merges between the encoder's layers merges before everything else.
       if (spec.method == "tome" && !methods.empty()) params.set_default("at", "tokens");
-      methods.push_back(vision::compressors().make(spec.method, std::move(params)));
+      methods.push_back(vision::make_compressor(spec.method, std::move(params), own));
     }
     if (methods.empty()) methods.push_back(vision::make_keep_all({}));
     return vision::make_chain(std::move(methods));
   }
 
-  /// How the visual tokens of the model are compressed unless somebody asks otherwise: not at all
-  /// where it was trained to read them.
-  std::vector<CompressionSpec> usual_compression() {
+  vision::OwnCompressor own_compressor() {
+    if (model_ == "nano") return {model_, {}, nullptr};
+    return vision::load_own_compressor(checkpoint());
+  }
+
+  /// How the visual tokens of the model are compressed unless somebody asks otherwise: as it was
+  /// trained, and so not at all where it was trained to read them.
+  std::vector<CompressionSpec> usual_compression(const vision::OwnCompressor& own) {
+    if (own.compressor) return {{own.name, {}}};
     if (model_ != "nano" && has_vision(checkpoint())) return {};
     return {{"tome", {{"keep", kUntrainedKeep}}}};
   }

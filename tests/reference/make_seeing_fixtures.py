@@ -13,6 +13,7 @@ from PIL import Image
 import auroracap as aurora
 import leopard
 from fixtures import RANDOM, draw_ids, give_weights, main, write
+from vlora import Vlora, Whole, read
 from token_merging import clip_features
 
 
@@ -214,7 +215,45 @@ def auroracap(folder, images, by_size, xtuner):
     (aurora.as_xtuner if xtuner else aurora.as_whole)(folder / "model", keep)
 
 
+def on_square(image, mean):
+    """In the middle of a square of the mean colour."""
+    height, width = image.shape[:2]
+    side = max(height, width)
+    square = np.full((side, side, 3), [int(x * 255) for x in mean], np.uint8)
+    top, left = (side - height) // 2, (side - width) // 2
+    square[top:top + height, left:left + width] = image
+    return square
+
+
+def vlora(folder, image, **choice):
+    """`input_ids` have -200 in the picture's place."""
+    text, sight = dict(sizes(), num_hidden_layers=4), eyes()
+    model = tf.LlamaForCausalLM(tf.LlamaConfig(**text, attn_implementation="eager"))
+    generator = Vlora(RANDOM.choice([16, 32]), RANDOM.choice([1, 2]), sight["hidden_size"], 16, text["hidden_size"], 4,
+                      RANDOM.choice([2, 4]), RANDOM.choice([4, 6]), RANDOM.choice([1, 2, 4]), **choice)
+    tower = tf.CLIPVisionModel(tf.CLIPVisionConfig(**sight, attn_implementation="eager"))
+    parts, stored = give_weights(torch.nn.ModuleDict(dict(text=model, generator=generator, tower=tower)))
+    processor = tf.CLIPImageProcessorPil(size=dict(shortest_edge=32), crop_size=dict(height=32, width=32))
+    pads = RANDOM.choice([True, False])
+    seen = on_square(image, processor.image_mean) if pads else image
+    ids = draw_ids(3, text["vocab_size"], 12)
+    place = RANDOM.randrange(1, 11)
+    with torch.no_grad():
+        pixels = torch.as_tensor(processor(seen, return_tensors="np")["pixel_values"])
+        features = tower(pixel_values=pixels, output_hidden_states=True).hidden_states[-2][:, 1:]
+        worn = generator(features[0], text["num_key_value_heads"] * 16)
+        logits, said = read(model, ids, place, 12, worn)
+    ids[place] = -200
+    whole = Whole(model, tower, generator, processor, RANDOM.choice([True, False]), stored,
+                  image_aspect_ratio="pad" if pads else "square")
+    factors = torch.stack([a.T for a, _ in worn.values()])
+    write(folder, "vlora", [whole], dict(picture_0=torch.from_numpy(image), input_ids=ids.unsqueeze(0)),
+          dict(image_features=features[0], factors=factors, logits=logits, greedy_ids=said))
+
+
 FIXTURES = dict(
+    vlora=lambda f: vlora(f, pictures(40, 64, 90)[0]),
+    vlora_shared=lambda f: vlora(f, pictures(40, 64)[0], separate=False, kinds=RANDOM.choice(["qkvom", "mv", "oq"])),
     auroracap_release=lambda f: auroracap(f, film(), False, True),
     auroracap_by_size=lambda f: auroracap(f, film(), True, False),
     idefics2_pictures=lambda f: idefics2(f, pictures(40, 64, 90), False),

@@ -11,6 +11,7 @@ const Registry<Connector, const Json&, const WeightScope&, int64_t>& connectors(
           {"Idefics3ForConditionalGeneration", make_pixel_shuffle},
           {"LeopardLlavaForConditionalGeneration", make_mlp_connector},
           {"LlavaForConditionalGeneration", make_mlp_connector},
+          {"LlavaLlamaVLoRAForCausalLM", make_as_is},
           {"LlavaOnevisionForConditionalGeneration", make_mlp_connector},
           {"Qwen2_5_VLForConditionalGeneration", make_as_is},
           {"SmolVLMForConditionalGeneration", make_pixel_shuffle},

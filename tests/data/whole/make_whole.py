@@ -18,6 +18,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 sys.path.append(str(Path(__file__).parents[2] / "reference"))
 from auroracap import answer_after, as_xtuner  # noqa: E402
 from token_merging import clip_features  # noqa: E402
+from vlora import Vlora, Whole, read  # noqa: E402
 
 HERE = Path(__file__).parent
 QUESTION = "What is shown in 2 words? <image>"
@@ -250,11 +251,50 @@ def onevision():
     save_file({k: torch.as_tensor(v).contiguous() for k, v in kept.items()}, str(HERE / "onevision_pictures.safetensors"))
 
 
+def vlora():
+    """A picture that is worn. Its prompt is Vicuna's, in two parts around the picture; no file says so."""
+    t = tokenizer("llama", ["<pad>"], ["<unk>", "<s>", "</s>"])
+    fast = tf.PreTrainedTokenizerFast(tokenizer_object=t, bos_token="<s>", eos_token="</s>", pad_token="<pad>",
+                                      unk_token="<unk>")
+    text = tf.LlamaForCausalLM(tf.LlamaConfig(**text_config(t.get_vocab_size()), attn_implementation="eager"))
+    sight = tf.CLIPVisionConfig(hidden_size=24, intermediate_size=32, num_hidden_layers=3, num_attention_heads=2,
+                                image_size=32, patch_size=8, attn_implementation="eager")
+    tower = tf.CLIPVisionModel(sight)
+    generator = Vlora(16, 1, 24, 16, 32, 2, 4, 8, 2)
+    parts = randomise(torch.nn.ModuleDict(dict(text=text, tower=tower, generator=generator)), 14)
+    with torch.no_grad():
+        for weight in parts.parameters():
+            weight.copy_(weight.bfloat16())  # as they are stored
+    processor = tf.CLIPImageProcessorPil(size=dict(shortest_edge=32), crop_size=dict(height=32, width=32))
+    image = picture(45, 70)
+    square = np.full((70, 70, 3), [int(x * 255) for x in processor.image_mean], np.uint8)
+    square[12:57] = image
+    before = ("A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, "
+              "detailed, and polite answers to the user's questions. USER: ")
+    after = f"\n{QUESTION.replace(' <image>', '')} ASSISTANT:"
+    first, last = fast(before)["input_ids"], fast(after)["input_ids"][1:]  # one begins the whole
+    ids = torch.tensor(first + [0] + last)
+    with torch.no_grad():
+        pixels = torch.as_tensor(processor(square, return_tensors="np")["pixel_values"])
+        features = tower(pixel_values=pixels, output_hidden_states=True).hidden_states[-2][0, 1:]
+        logits, greedy = read(text, ids, len(first), 8, generator(features, 16))
+        plain = text.generate(input_ids=torch.tensor([first + last]), max_new_tokens=8, do_sample=False, eos_token_id=None,
+                              pad_token_id=0)[0, -8:]
+    assert not torch.equal(plain, greedy[0]), "the picture must matter"
+    folder = HERE / "tiny_vlora"
+    Whole(text, tower, generator, processor, True, torch.bfloat16, image_aspect_ratio="pad").save_pretrained(folder)
+    fast.save_pretrained(folder)
+    (HERE / "tiny_vlora.txt").write_text(fast.decode(greedy[0], skip_special_tokens=True))
+    save_file(dict(picture=torch.from_numpy(image), input_ids=torch.tensor(first + last), features=features.contiguous(),
+                   last_logits=logits[0, -1].contiguous(), greedy_ids=greedy[0]), str(HERE / "tiny_vlora.safetensors"))
+
+
 def main():
     torch.manual_seed(0)
     smolvlm()
     llava()
     onevision()
+    vlora()
     auroracap()
 
 

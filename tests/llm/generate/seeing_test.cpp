@@ -99,6 +99,42 @@ TEST_CASE("GGUF models with eyes write the prompts of the reference's processor"
   }
 }
 
+TEST_CASE("a picture that is worn takes a place in the prompt and no token") {
+  const LanguageModelPtr model = tiny("vlora");
+  Prompt prompt = prompt_of({});
+  const TokenSequence plain = model->read(prompt);
+  CHECK(plain.segments.size() == 1);
+  prompt.adapters = {{"model.layers.1.mlp", at::zeros({1, 32}), at::zeros({32, 1})}};
+  const TokenSequence read = model->read(prompt);
+  REQUIRE(read.segments.size() == 3);
+  const at::Tensor before = std::get<TextTokens>(read.segments[0]).ids;
+  const at::Tensor after = std::get<TextTokens>(read.segments[2]).ids;
+  CHECK(std::get<CompressedTokens>(read.segments[1]).embeddings.size(0) == 0);
+  CHECK(at::equal(at::cat({before, after}), golden("vlora", "input_ids")));
+  const int64_t first = before.size(0), count = first + after.size(0);
+  CHECK(model->embed(read).size(0) == count);
+  const at::Tensor expected =
+      at::cat({at::arange(first, at::kLong), at::arange(first + 1, count + 1, at::kLong)});
+  CHECK(at::equal(model->positions(read), expected.unsqueeze(1)));
+  CHECK(model->answer_position(read) == count);
+}
+
+TEST_CASE("a conversation about a picture that is worn is written as Vicuna's") {
+  const LanguageModelPtr model = tiny("vlora");
+  Prompt prompt;
+  prompt.messages = {
+      {"system", {"Be short."}}, {"user", {"One?"}}, {"assistant", {"Two."}}, {"user", {"Three?"}}};
+  prompt.adapters = {{"model.layers.1.mlp", at::zeros({1, 32}), at::zeros({32, 1})}};
+  const TokenSequence read = model->read(prompt);
+  REQUIRE(read.segments.size() == 3);
+  const auto text = [&](size_t i) {
+    return model->tokenizer()->decode(as_ids(std::get<TextTokens>(read.segments[i]).ids));
+  };
+  CHECK_THAT(text(0), Catch::Contains("Be short. USER:"));
+  CHECK_THAT(text(2),
+             Catch::Contains("One? ASSISTANT: Two.") && Catch::Contains("USER: Three? ASSISTANT:"));
+}
+
 TEST_CASE("whole models answer about a picture as the reference does") {
   const std::string name =
       GENERATE(std::string("smolvlm"), std::string("llava"), std::string("onevision"));
