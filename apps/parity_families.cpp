@@ -1,6 +1,7 @@
+#include "apps/parity_families.h"
+
 #include <ATen/ATen.h>
 
-#include "apps/parity_families.h"
 #include "audio/encoders/ctranslate2_whisper.h"
 #include "audio/encoders/whisper.h"
 #include "audio/features/log_mel.h"

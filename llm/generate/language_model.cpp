@@ -1,3 +1,5 @@
+#include "llm/generate/language_model.h"
+
 #include <ATen/ATen.h>
 
 #include <algorithm>
@@ -6,7 +8,6 @@
 #include <utility>
 
 #include "llm/engine/grid_positions.h"
-#include "llm/generate/language_model.h"
 #include "llm/models/models.h"
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"

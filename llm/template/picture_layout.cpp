@@ -1,3 +1,5 @@
+#include "llm/template/picture_layout.h"
+
 #include <ATen/ATen.h>
 
 #include <algorithm>
@@ -7,7 +9,6 @@
 #include <map>
 #include <utility>
 
-#include "llm/template/picture_layout.h"
 #include "pipeline/base/error.h"
 
 namespace lv::llm {

@@ -1,3 +1,5 @@
+#include "pipeline/weights/checkpoint.h"
+
 #include <ATen/ATen.h>
 
 #include <algorithm>
@@ -9,7 +11,6 @@
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
 #include "pipeline/kernels/quantized_matmul.h"
-#include "pipeline/weights/checkpoint.h"
 #include "pipeline/weights/gguf_checkpoint.h"
 #include "pipeline/weights/leopard_config.h"
 #include "pipeline/weights/named_tower.h"

@@ -1,3 +1,5 @@
+#include "pipeline/weights/model_parts.h"
+
 #include <algorithm>
 #include <array>
 #include <map>
@@ -5,7 +7,6 @@
 #include <vector>
 
 #include "pipeline/base/error.h"
-#include "pipeline/weights/model_parts.h"
 #include "pipeline/weights/named_tower.h"
 
 namespace lv {

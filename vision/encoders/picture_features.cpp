@@ -1,8 +1,9 @@
+#include "vision/encoders/picture_features.h"
+
 #include <ATen/ATen.h>
 
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
-#include "vision/encoders/picture_features.h"
 
 namespace lv::vision {
 
