@@ -1,5 +1,6 @@
 #include "services/models/models.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
@@ -150,6 +151,9 @@ class LocalStages {
         options.merging =
             vision::merging_for(vision::TomeParams(Params(specs.front().params)), parts);
       }
+      options.saliency = std::any_of(specs.begin(), specs.end(), [](const CompressionSpec& spec) {
+        return vision::wants_saliency(spec.method);
+      });
       return vision::make_encode(parts, options);
     };
   }

@@ -57,6 +57,10 @@ CompressorPtr make_chain(std::vector<CompressorPtr> methods) {
   return std::make_shared<Chain>(std::move(methods));
 }
 
+bool wants_saliency(std::string_view method) {
+  return method == "flashvid" || method == "holitom" || method == "visionzip";
+}
+
 const Registry<Compressor, Params>& compressors() {
   static const Registry<Compressor, Params> all{"compressor",
                                                 {

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "pipeline/base/params.h"
@@ -32,6 +33,9 @@ class TokenCompressor : public Compressor {
 ///   over    picture | clip: what keep and tokens count in
 /// A picture keeps one token at least, unless a whole clip has fewer.
 const Registry<Compressor, Params>& compressors();
+
+/// Whether a method reads what tokens an encoder attended to, where it is known.
+bool wants_saliency(std::string_view method);
 
 /// Runs `methods` one after the other, each on what the one before left. Nothing is done before the
 /// clip has passed validate(). Throws kInvalidArgument if one that does not leave tokens is

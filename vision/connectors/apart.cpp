@@ -30,6 +30,7 @@ class Apart : public Arranger {
                              tiles_of(cut.tiles, pictures).repeat_interleave(tokens, 0),
                              std::vector<PatchGrid>(count, features.grid),
                              std::vector<int64_t>(count, tokens)};
+    if (features.saliency.defined()) arranged.saliency = features.saliency.flatten();
     if (features.merged) {
       arranged.grids.assign(count, {});
       arranged.boxes = merged_boxes(places, *features.merged).reshape({-1, 4});

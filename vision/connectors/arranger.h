@@ -27,6 +27,7 @@ struct ArrangedPicture {
   std::vector<PatchGrid> grids;  // whose tokens these are, in order
   std::vector<int64_t> counts;   // of each
   at::Tensor sizes = {};         // [m] float32, places that each stands for; undefined: one
+  at::Tensor saliency = {};      // [m] float32, as in PictureFeatures
 };
 
 /// Puts a picture's tokens in order after the connector. Immutable and thread-safe.

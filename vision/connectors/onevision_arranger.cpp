@@ -69,7 +69,14 @@ class OnevisionArranger : public Arranger {
     const at::Tensor grid = features.features.view({1, rows, columns, -1}).permute({0, 3, 1, 2});
     const at::Tensor pooled =
         at::upsample_bilinear2d(grid, {half.rows, half.columns}, /*align_corners=*/false);
-    return picture(pooled[0].flatten(1).t(), cell_boxes(whole_box(), half)[0], {half});
+    ArrangedPicture arranged =
+        picture(pooled[0].flatten(1).t(), cell_boxes(whole_box(), half)[0], {half});
+    if (features.saliency.defined()) {
+      arranged.saliency = at::upsample_bilinear2d(features.saliency.view({1, 1, rows, columns}),
+                                                  {half.rows, half.columns}, false)
+                              .flatten();
+    }
+    return arranged;
   }
 
   at::Tensor after_film() const override { return newline_.unsqueeze(0); }

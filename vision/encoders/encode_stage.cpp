@@ -227,11 +227,18 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
   PictureFeatures encoded(const at::Tensor& pixels) const {
     std::vector<PictureFeatures> all;
     for (const at::Tensor& some : pixels.split(kPicturesAtOnce)) {
-      all.push_back(options_.merging
-                        ? parts_.encoder->merging()->encode_merged(some, *options_.merging)
-                        : parts_.encoder->encode(some));
+      const MergingEncoder* merging = parts_.encoder->merging();
+      const bool asked = options_.merging || (options_.saliency && merging != nullptr);
+      all.push_back(asked ? merging->encode_merged(some, how_to_merge())
+                          : parts_.encoder->encode(some));
     }
     return joined(all);
+  }
+
+  LayerMerging how_to_merge() const {
+    LayerMerging merging = options_.merging.value_or(LayerMerging{});
+    merging.tell_saliency = options_.saliency;
+    return merging;
   }
 
   /// What merging between layers did to a frame's pictures.
@@ -255,6 +262,7 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
     }
     tokens.offsets = at::tensor(offsets, at::kInt);
     tokens.grids = std::move(picture.grids);
+    if (picture.saliency.defined()) tokens.saliency = picture.saliency.cpu();
     at::Tensor flags = at::full({count}, kObserved, at::kByte);
     if (picture.sizes.defined()) {
       flags = at::where(picture.sizes > 1, kObserved | kMerged, flags).to(at::kByte);

@@ -41,6 +41,7 @@ struct EncodeOptions {
   int64_t labels = 5;                  // per picture, at most
   double min_probability = 0.02;       // of a label
   std::optional<LayerMerging> merging = {};  // between the encoder's layers; reported if set
+  bool saliency = false;               // whether tokens say it, where the encoder can
 };
 
 /// Frames to visual tokens, which keep their batch's source. A batch of more than `max_frames`

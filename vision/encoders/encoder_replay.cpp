@@ -19,21 +19,23 @@ constexpr size_t kMostTapes = 8;      // each holds the activations of its pictu
 
 /// What must be the same for a recording to serve.
 using Request = std::tuple<std::vector<int64_t>, at::ScalarType, double, LayerMerging::Schedule,
-                           LayerMerging::Attention, LayerMerging::Order>;
+                           LayerMerging::Attention, LayerMerging::Order, bool>;
 
 Request request_of(const at::Tensor& pixels, const LayerMerging& merging) {
   return {pixels.sizes().vec(), pixels.scalar_type(), merging.keep,
-          merging.schedule,     merging.attention,    merging.order};
+          merging.schedule,     merging.attention,    merging.order, merging.tell_saliency};
 }
 
 /// The tensors of features, and the features made of other ones.
 std::vector<at::Tensor> tensors_of(const PictureFeatures& all) {
+  if (all.saliency.defined()) return {all.features, all.saliency};
   if (!all.merged) return {all.features};
   return {all.features, all.merged->row_of, all.merged->sizes, all.merged->likeness};
 }
 
 PictureFeatures copied(PictureFeatures like, const std::vector<at::Tensor>& tensors) {
   like.features = tensors[0].clone();
+  if (like.saliency.defined()) like.saliency = tensors[1].clone();
   if (like.merged) {
     like.merged->row_of = tensors[1].clone();
     like.merged->sizes = tensors[2].clone();
@@ -106,8 +108,9 @@ PictureFeatures EncoderReplay::encode(const at::Tensor& pixels, const LayerMergi
 }
 
 PictureFeatures EncoderReplay::run(const at::Tensor& pixels, const LayerMerging& merging) const {
-  if (merging.keep == 1) return encoder_->encode(pixels);
   const MergingEncoder* merging_encoder = encoder_->merging();
+  const bool told = merging.tell_saliency && merging_encoder != nullptr;
+  if (merging.keep == 1 && !told) return encoder_->encode(pixels);
   check(merging_encoder != nullptr, ErrorCode::kUnimplemented,
         "merging between layers: this encoder's tokens stay in their grid");
   return merging_encoder->encode_merged(pixels, merging);

@@ -25,6 +25,8 @@ struct LayerMerging {
   Schedule schedule = Schedule::kConstant;
   Attention attention = Attention::kBySize;
   Order order = Order::kReading;
+  /// Whether to tell what attention places got, too. Where tokens merge, that is not told.
+  bool tell_saliency = false;
 };
 
 /// The pairs that merge in each of `layers` layers over `patches` patches; a layer merges less than

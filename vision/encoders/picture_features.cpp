@@ -12,6 +12,7 @@ PictureFeatures without_whole(const PictureFeatures& pictures) {
   PictureFeatures rest = pictures;
   rest.features = pictures.features.slice(1, whole);
   rest.whole = 0;
+  if (rest.saliency.defined()) rest.saliency = rest.saliency.slice(1, whole);
   if (rest.merged) {
     rest.merged->row_of = rest.merged->row_of.slice(1, whole) - whole;
     rest.merged->sizes = rest.merged->sizes.slice(1, whole);
@@ -22,6 +23,7 @@ PictureFeatures without_whole(const PictureFeatures& pictures) {
 PictureFeatures narrowed(const PictureFeatures& pictures, int64_t first, int64_t count) {
   PictureFeatures some = pictures;
   some.features = pictures.features.narrow(0, first, count);
+  if (some.saliency.defined()) some.saliency = some.saliency.narrow(0, first, count);
   if (some.merged) {
     for (at::Tensor MergedPlaces::*field :
          {&MergedPlaces::row_of, &MergedPlaces::sizes, &MergedPlaces::likeness}) {
@@ -82,8 +84,13 @@ PictureFeatures squares_of(const PictureFeatures& pictures, int64_t side) {
   check(rows % side == 0 && columns % side == 0, ErrorCode::kInvalidArgument,
         "features: expected a grid in squares of " + std::to_string(side) + ", got " +
             shape_text({rows, columns}));
-  return {in_squares(pictures.features, pictures.grid, side),
-          {static_cast<int32_t>(rows / side), static_cast<int32_t>(columns / side)}};
+  PictureFeatures squares{
+      in_squares(pictures.features, pictures.grid, side),
+      {static_cast<int32_t>(rows / side), static_cast<int32_t>(columns / side)}};
+  if (pictures.saliency.defined()) {
+    squares.saliency = in_squares(pictures.saliency.unsqueeze(2), pictures.grid, side).mean(2);
+  }
+  return squares;
 }
 
 }  // namespace lv::vision

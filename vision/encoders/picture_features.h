@@ -18,6 +18,10 @@ struct PictureFeatures {
   int64_t whole = 0;    // features before the grid's that stand for all of it: a class token
   /// Where each of the whole + rows * columns places went, if tokens merged and left the grid.
   std::optional<MergedPlaces> merged = {};
+  /// [P, whole + rows * columns] float32: the share of the last layer's attention that each place
+  /// got, as the mean over heads, from the class token or, without one, from all places. Undefined
+  /// unless it was asked for.
+  at::Tensor saliency = {};
 };
 
 /// Without what stands for all of a picture.

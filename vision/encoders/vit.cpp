@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <optional>
 
 #include "pipeline/base/cancellation.h"
@@ -73,6 +74,11 @@ class MergingStream {
   std::chrono::duration<double, std::milli> took_{0};
 };
 
+/// [P, N, H Dh] -> [P, H, N, Dh].
+at::Tensor by_heads(const at::Tensor& y, int64_t heads) {
+  return y.view({y.size(0), y.size(1), heads, -1}).transpose(1, 2);
+}
+
 }  // namespace
 
 VitShape VitShape::from_config(const Json& config) {
@@ -109,16 +115,30 @@ VitLayer::VitLayer(const WeightScope& scope, const VitShape& shape)
       activation_(activation_named(shape.activation, "hidden_act")) {}
 
 VitLayer::Attended VitLayer::attend(const Residual& in, const at::Tensor& bias) const {
-  const auto split = [&](const at::Tensor& y) {
-    return y.view({y.size(0), y.size(1), heads_, -1}).transpose(1, 2);  // [P, H, N, Dh]
-  };
   auto [x, normed] = norm1_.of_sum(in.x, in.delta);
   const std::vector<at::Tensor> qkv = qkv_(normed);
-  const at::Tensor keys = split(qkv[1]);
-  const at::Tensor mixed = at::scaled_dot_product_attention(
-      split(qkv[0]), keys, split(qkv[2]), bias.defined() ? std::make_optional(bias) : std::nullopt);
+  const at::Tensor keys = by_heads(qkv[1], heads_);
+  const at::Tensor mixed =
+      at::scaled_dot_product_attention(by_heads(qkv[0], heads_), keys, by_heads(qkv[2], heads_),
+                                       bias.defined() ? std::make_optional(bias) : std::nullopt);
   at::Tensor delta = out_(mixed.transpose(1, 2).reshape(x.sizes()));
   return {{std::move(x), std::move(delta)}, keys};
+}
+
+at::Tensor VitLayer::attention_got(const Residual& in, bool from_first) const {
+  const auto [x, normed] = norm1_.of_sum(in.x, in.delta);
+  const std::vector<at::Tensor> qkv = qkv_(normed);
+  at::Tensor queries = by_heads(qkv[0], heads_);
+  if (from_first) queries = queries.slice(2, 0, 1);
+  const at::Tensor keys = by_heads(qkv[1], heads_);
+  const double scale = 1 / std::sqrt(static_cast<double>(keys.size(3)));
+  at::Tensor sum = at::zeros({keys.size(0), keys.size(2)}, keys.options().dtype(at::kFloat));
+  for (int64_t h = 0; h < heads_; ++h) {  // a head at a time: [P, N, N] are many
+    const at::Tensor logits =
+        at::matmul(queries.select(1, h), keys.select(1, h).transpose(1, 2)) * scale;
+    sum = sum + at::softmax(logits, -1, at::kFloat).mean(1);
+  }
+  return sum / heads_;
 }
 
 Residual VitLayer::feed_forward(const Residual& in) const {
@@ -177,11 +197,13 @@ std::vector<int64_t> layers_read(const Json& config, const VitShape& shape) {
 }
 
 at::Tensor stream_after(const std::vector<int64_t>& read, const std::vector<VitLayer>& layers,
-                        at::Tensor x) {
+                        at::Tensor x,
+                        const std::function<void(const VitLayer&, const Residual&)>& enter) {
   std::vector<at::Tensor> chosen(read.size());
   const int64_t last = *std::max_element(read.begin(), read.end());
   Residual stream{std::move(x)};
   for (int64_t i = 0; i <= last; ++i) {
+    if (i == last && i > 0 && enter) enter(layers.at(i - 1), stream);
     if (i > 0) stream = layers.at(i - 1)(stream);
     for (size_t k = 0; k < read.size(); ++k) {
       if (read[k] == i) chosen[k] = stream.sum();
@@ -195,7 +217,13 @@ PictureFeatures stream_after(const std::vector<int64_t>& read, const std::vector
   const std::vector<int64_t> pairs =
       pairs_per_layer(merging, patches, static_cast<int64_t>(layers.size()));
   if (std::ranges::all_of(pairs, [](int64_t each) { return each == 0; })) {
-    x.features = stream_after(read, layers, std::move(x.features));
+    std::function<void(const VitLayer&, const Residual&)> enter;
+    if (merging.tell_saliency) {
+      enter = [&x](const VitLayer& layer, const Residual& stream) {
+        x.saliency = layer.attention_got(stream, x.whole > 0);
+      };
+    }
+    x.features = stream_after(read, layers, std::move(x.features), enter);
     return x;
   }
   check(read.size() == 1, ErrorCode::kUnimplemented,

@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,9 @@ class VitLayer {
   };
   /// `bias`, if defined, is added to the logits, [P, 1, 1, N].
   Attended attend(const Residual& in, const at::Tensor& bias = {}) const;
+  /// The attention that each place gets, [P, N] float32: the mean over heads of what the first
+  /// place gives, or all do.
+  at::Tensor attention_got(const Residual& in, bool from_first) const;
   /// The second half: the stream with the MLP added.
   Residual feed_forward(const Residual& in) const;
 
@@ -83,9 +87,10 @@ std::vector<VitLayer> vit_layers(const WeightScope& scope, const VitShape& shape
 std::vector<int64_t> layers_read(const Json& config, const VitShape& shape);
 
 /// The residual stream after each of these layers, side by side: [P, N, D] -> [P, N, n D]. Layers
-/// after the last of them do not run.
+/// after the last of them do not run; `enter`, if given, sees what enters that.
 at::Tensor stream_after(const std::vector<int64_t>& read, const std::vector<VitLayer>& layers,
-                        at::Tensor x);
+                        at::Tensor x,
+                        const std::function<void(const VitLayer&, const Residual&)>& enter = {});
 
 /// The same for what stands at the places of pictures; tokens merge as the pictures say. What
 /// stands for the whole never merges. `patches` is the area of a picture, in patches. Throws

@@ -98,4 +98,46 @@ TEST_CASE("trained eyes keep all of their tokens unless asked, others a tenth") 
   CHECK(report("nano", {{"keep_all", {}}}).tokens_out == 20);
 }
 
+TEST_CASE("a method that needs attention gets it from an encoder that can tell") {
+  const Stages stages = opened(data("tests/data/whole/tiny_llava"), {"encode", "compress"});
+  FrameBatch picture;
+  picture.pixels = golden("tiny_llava", "picture").unsqueeze(0);
+  picture.pts_seconds = at::zeros({1}, at::kDouble);
+  picture.media.kind = MediaKind::kPicture;
+  const auto left_by = [&](const std::string& method) {
+    const auto specs = parse_compression(method + ":keep=0.5");
+    const VisualTokens seen =
+        collect(*stages.encode(specs)->start(source_of_one(FrameBatch(picture)))).at(0);
+    CHECK_NOTHROW(validate(seen));
+    CHECK(seen.saliency.defined() == (method != "uniform"));
+    const VisualContext context =
+        collect(*stages.compress(specs)->start(source_of_one(ClipTokens{seen, {}, {}}))).at(0);
+    return std::get<CompressedTokens>(context).embeddings.size(0);
+  };
+  for (const char* method : {"visionzip", "flashvid", "holitom", "uniform"}) {
+    INFO(method);
+    CHECK(left_by(method) == 8);
+  }
+}
+
+TEST_CASE("a list of compressors runs in its order, a long one is refused") {
+  const Stages stages = opened("nano", {"compress"});
+  ClipTokens clip;
+  clip.visual.features = lcg_tensor(3, {20, 2});
+  clip.visual.offsets = at::tensor({0, 20}, at::kInt);
+  clip.visual.grids = {{4, 5}};
+  clip.visual.origin = {at::zeros({20}, at::kDouble), at::zeros({20}, at::kInt), at::zeros({20, 4}),
+                        at::ones({20}, at::kByte), at::zeros({20, 2}, at::kInt)};
+  const auto stage = stages.compress(parse_compression("pool:keep=0.5+tome:keep=0.4"));
+  const VisualContext context = collect(*stage->start(source_of_one(std::move(clip)))).at(0);
+  const auto& tokens = std::get<CompressedTokens>(context);
+  REQUIRE(tokens.reports.size() == 2);
+  CHECK(tokens.reports[0].method == "pool");
+  CHECK(tokens.reports[1].tokens_in == tokens.reports[0].tokens_out);
+  CHECK(tokens.embeddings.size(0) == tokens.reports[1].tokens_out);
+  CHECK(tokens.sizes.sum().item<float>() == 20);
+  CHECK_THROWS_WITH(stages.compress(std::vector<CompressionSpec>(17, {"pool", {}})),
+                    Catch::Contains("at most 16 methods, got 17"));
+}
+
 }  // namespace lv::services

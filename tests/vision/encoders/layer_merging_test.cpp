@@ -182,5 +182,23 @@ TEST_CASE("features of several layers cannot merge, nor those that need their gr
   CHECK_NOTHROW(two->encode(pixels()));
 }
 
+TEST_CASE("encoders tell what they attend to as the reference does, and change nothing else") {
+  const std::string name = GENERATE("clip", "siglip");
+  const auto golden = open_safetensors(data("tests/data/vision/saliency.safetensors"));
+  const ImageEncoderPtr eyes = name == "clip" ? clip() : encoder("SiglipVisionModel");
+  LayerMerging how;
+  how.tell_saliency = true;
+  const PictureFeatures told = merged(eyes, how), plain = eyes->encode(pixels());
+  CHECK_THAT(told.saliency, CloseTo(std::get<at::Tensor>(golden->get(name)), 1e-3, 1e-6));
+  CHECK(at::equal(told.features, plain.features));
+  CHECK_FALSE(plain.saliency.defined());
+  // Squares have the mean of theirs, single pictures their own.
+  const PictureFeatures squares = squares_of(told, 2);
+  CHECK_THAT(squares.saliency,
+             CloseTo(at::avg_pool2d(told.saliency.view({2, 1, 8, 8}), 2).flatten(1)));
+  CHECK(at::equal(narrowed(told, 1, 1).saliency, told.saliency.slice(0, 1)));
+  CHECK(at::equal(joined({narrowed(told, 0, 1), narrowed(told, 1, 1)}).saliency, told.saliency));
+}
+
 }  // namespace
 }  // namespace lv::vision
