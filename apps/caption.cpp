@@ -1,5 +1,7 @@
+#include <cstdio>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -7,10 +9,12 @@
 #include "apps/flags.h"
 #include "apps/output.h"
 #include "apps/progress.h"
+#include "services/models/check_model.h"
 #include "services/models/models.h"
 #include "services/rpc/channel.h"
 #include "services/tasks/caption_service.h"
 #include "services/tasks/captioner.h"
+#include "services/tasks/forecast.h"
 
 namespace lv::apps {
 namespace {
@@ -26,6 +30,8 @@ struct CaptionFlags {
   GenerationOptions generation;
   ModelFlags model;
   std::string server;
+  std::optional<int64_t> visual_tokens;
+  bool dry_run = false;
 };
 
 services::CaptionRequest request_of(const CaptionFlags& flags) {
@@ -56,8 +62,50 @@ void print(const services::TaskResult& result) {
     std::cerr << "longview: warning: " << warning << "\n";
 }
 
+double megabytes(int64_t bytes) { return static_cast<double>(bytes) / 1e6; }
+
+void print(const services::Forecast& forecast) {
+  for (const services::SourceForecast& source : forecast.sources) {
+    std::printf("%s  %d x %d, %.1f s: %lld frames, %lld tokens, %lld left\n",
+                printable(source.name).c_str(), source.media.width, source.media.height,
+                source.media.duration_seconds, static_cast<long long>(source.frames),
+                static_cast<long long>(source.tokens_in),
+                static_cast<long long>(source.tokens_out));
+  }
+  const std::string methods = services::compression_text(forecast.compression);
+  std::printf("compressor  %s\n", methods.empty() ? "as usual with the model" : methods.c_str());
+  std::printf("tokens  %lld, %lld left\n", static_cast<long long>(forecast.tokens_in),
+              static_cast<long long>(forecast.tokens_out));
+  std::printf("memory  pictures %.1f MB, features %.1f MB, context %.1f MB, weights %.1f MB\n",
+              megabytes(forecast.picture_bytes), megabytes(forecast.feature_bytes),
+              megabytes(forecast.context_bytes), megabytes(forecast.weight_bytes));
+  std::printf("limit  %s\n",
+              forecast.refusal.empty() ? "none is reached" : forecast.refusal.c_str());
+}
+
+/// Plans `request` if that was asked for, and says what it takes.
+services::Forecast forecast_of(const CaptionFlags& flags, const services::Stages& stages,
+                               services::CaptionRequest& request) {
+  const services::ModelReport model = services::check_model(
+      services::language_checkpoint(flags.model.model), flags.model.projector);
+  return services::forecast(request, stages, flags.visual_tokens, &model);
+}
+
+/// What the request would take; opens headers and eyes alone.
+void foresee(const CaptionFlags& flags, services::CaptionRequest request) {
+  double load_ms = 0;
+  const services::Workplace workplace =
+      services::open_workplace(flags.model.workplace({"encode", "compress"}), load_ms);
+  const services::Forecast forecast = forecast_of(flags, workplace.stages, request);
+  if (flags.json) {
+    std::cout << services::to_json(forecast).dump() << "\n";
+  } else {
+    print(forecast);
+  }
+}
+
 /// By a running server, or by stages that are opened for it.
-services::TaskResult caption(const CaptionFlags& flags, const services::CaptionRequest& request,
+services::TaskResult caption(const CaptionFlags& flags, services::CaptionRequest request,
                              const services::TaskObserver& observer) {
   services::WorkplaceOptions options = flags.model.workplace(services::stage_names());
   if (!flags.server.empty()) {
@@ -67,6 +115,7 @@ services::TaskResult caption(const CaptionFlags& flags, const services::CaptionR
   options.read = !flags.no_text;
   double load_ms = 0;
   services::Workplace workplace = services::open_workplace(options, load_ms);
+  if (flags.visual_tokens) forecast_of(flags, workplace.stages, request);
   const services::Captioner captioner(std::move(workplace.stages), workplace.reader,
                                       workplace.model);
   services::TaskResult result = captioner.caption(request, observer);
@@ -76,6 +125,7 @@ services::TaskResult caption(const CaptionFlags& flags, const services::CaptionR
 
 void run(const CaptionFlags& flags) {
   const services::CaptionRequest request = request_of(flags);
+  if (flags.dry_run) return foresee(flags, request);
   Progress progress;
   services::TaskObserver observer;
   observer.progress = [&progress](std::string_view stage, double share) {
@@ -102,6 +152,13 @@ void add_caption(CLI::App& program) {
   command->add_flag("--no-text", flags->no_text, "do not recognise text in pictures");
   flags->sampling.add_to(*command);
   flags->compression.add_to(*command);
+  auto* most = command->add_option(
+      "--visual-tokens", flags->visual_tokens,
+      "at most so many tokens of pictures: plans how many frames to look at, at most --frames, and "
+      "what share of their tokens to keep");
+  most->check(CLI::Range(1, 1 << 24))->excludes("--keep");
+  auto* dry_run = command->add_flag("--dry-run", flags->dry_run,
+                                    "say from headers what would be looked at and what it takes");
   flags->generation.max_tokens = 32;
   flags->generation.repetition_penalty = 1.15;
   add_generation_flags(*command, flags->generation);
@@ -109,7 +166,9 @@ void add_caption(CLI::App& program) {
   command
       ->add_option("--server", flags->server,
                    "HOST:PORT of a running `longview serve` that does the work")
-      ->excludes("--upstream", "--model", "--mmproj");
+      ->excludes("--upstream", "--model", "--mmproj")
+      ->excludes(most)
+      ->excludes(dry_run);
   command->callback([flags] { run(*flags); });
 }
 

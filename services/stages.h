@@ -54,6 +54,9 @@ void check_stage_name(const std::string& name);
 void use_remote_stages(Stages& stages, const std::map<std::string, std::string>& addresses,
                        std::chrono::milliseconds deadline);
 
+/// "tome:keep=0.5+holitom:keep=0.2", as parse_compression() reads it.
+std::string compression_text(const std::vector<CompressionSpec>& specs);
+
 /// Reads "tome:keep=0.5+holitom:keep=0.2": compressors that run one after the other, each with its
 /// own options. Throws kInvalidArgument.
 std::vector<CompressionSpec> parse_compression(const std::string& text);

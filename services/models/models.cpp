@@ -200,6 +200,8 @@ std::vector<ModelCard> known_models() {
   };
 }
 
+std::string language_checkpoint(const std::string& model) { return checkpoint_path(model); }
+
 std::string sample_clip() {
   const std::string path = home() + "/.deps/samples/sample.mp4";
   check(std::filesystem::exists(path), ErrorCode::kNotFound,

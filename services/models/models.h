@@ -23,6 +23,9 @@ struct ModelCard {
 };
 std::vector<ModelCard> known_models();
 
+/// Where the language model of a known name, a folder or a GGUF file lies. Throws kNotFound.
+std::string language_checkpoint(const std::string& model);
+
 /// A clip that comes with Longview. Throws kNotFound if it was not fetched.
 std::string sample_clip();
 

@@ -17,9 +17,17 @@ void check_stage_name(const std::string& name) {
         "stage '" + name + "': not known; there are decode, listen, encode, compress, generate");
 }
 
-SamplingRule FilmManner::chosen(const SamplingRule& asked) const {
-  if (!std::holds_alternative<UsualFrames>(asked)) return asked;
-  return frames ? SamplingRule(*frames) : SamplingRule(UniformFrames());
+std::string compression_text(const std::vector<CompressionSpec>& specs) {
+  std::string text;
+  for (const CompressionSpec& spec : specs) {
+    text += (text.empty() ? "" : "+") + spec.method;
+    char before = ':';
+    for (const auto& [key, value] : spec.params) {
+      text += before + key + "=" + value;
+      before = ',';
+    }
+  }
+  return text;
 }
 
 std::vector<CompressionSpec> parse_compression(const std::string& text) {

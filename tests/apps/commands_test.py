@@ -55,6 +55,37 @@ class CaptionTest(unittest.TestCase):
         self.assertEqual(result["tokens"]["visual_out"], report["tokens_out"])
         self.assertEqual(result["audio"], "absent")
 
+    def test_a_budget_of_visual_tokens_is_kept_and_foreseen(self):
+        films = [SAMPLES / "carphone_pristine.mp4", SAMPLES / "bikes.mp4"]
+        arguments = ("caption", *films, "--max-tokens", "1", "--no-text", "--no-audio", "--visual-tokens", "150")
+        plan = result_of(*arguments, "--dry-run")
+        self.assertLessEqual(plan["tokens_out"], 150)
+        self.assertEqual(plan["tokens_out"], sum(source["tokens_out"] for source in plan["sources"]))
+        self.assertEqual(plan["refusal"], "")
+        self.assertGreater(plan["context_bytes"], 0)
+        result = result_of(*arguments)
+        self.assertEqual(result["tokens"]["visual_in"], plan["tokens_in"])
+        self.assertEqual(result["tokens"]["visual_out"], plan["tokens_out"])
+        self.assertEqual(len(result["sampling"]), sum(source["frames"] for source in plan["sources"]))
+
+    def test_a_dry_run_says_what_the_run_then_does(self):
+        film = SAMPLES / "carphone_pristine.mp4"
+        for compressor in ("tome:keep=0.3", "uniform:tokens=7", "pool:keep=0.25+tome:keep=0.5", "flashvid:keep=0.2"):
+            arguments = ("caption", film, *SHORT, "--no-text", "--compressor", compressor)
+            plan, result = result_of(*arguments, "--dry-run"), result_of(*arguments)
+            self.assertEqual(plan["tokens_in"], result["tokens"]["visual_in"])
+            if "flashvid" not in compressor:
+                self.assertEqual(plan["tokens_out"], result["tokens"]["visual_out"])
+
+    def test_a_list_of_compressors_reports_each(self):
+        result = result_of("caption", SAMPLES / "carphone_pristine.mp4", *SHORT, "--no-text", "--compressor",
+                           "tome:keep=0.5,at=tokens+holitom:keep=0.2", "--compressor", "uniform:keep=0.5")
+        reports = result["compression"]
+        self.assertEqual([report["method"] for report in reports], ["tome", "holitom", "uniform"])
+        for before, after in zip(reports, reports[1:]):
+            self.assertEqual(before["tokens_out"], after["tokens_in"])
+        self.assertEqual(result["tokens"]["visual_out"], reports[-1]["tokens_out"])
+
     def test_the_same_call_gives_the_same_answer(self):
         arguments = ("caption", SAMPLES / "carphone_pristine.mp4", *SHORT, "--temperature", "0.8", "--seed", "7")
         self.assertEqual(result_of(*arguments)["text"], result_of(*arguments)["text"])
@@ -154,6 +185,13 @@ class BadInputTest(unittest.TestCase):
         self.check_refused("caption", clip, "--model", "/no/such/model", says=["/no/such/model", "nano"])
         self.check_refused("caption", clip, "--compressor", "magic", says=["magic", "tome"])
         self.check_refused("caption", clip, "--compressor", "tome:kep=1", says=["kep", "keep"])
+        self.check_refused("caption", clip, "--compressor", "tome:keep=nan", says=["tome.keep", "more than 0"])
+        self.check_refused("caption", clip, "--compressor", "flashvid:keep=x", says=["flashvid.keep", "a number"])
+        self.check_refused("caption", clip, "--compressor", "tome++pool", says=["tome++pool"])
+        self.check_refused("caption", clip, clip, clip, "--visual-tokens", "2", says=["visual tokens", "at least"])
+        self.check_refused("caption", clip, "--visual-tokens", "9", "--compressor", "holitom", says=["holitom", "tome"])
+        self.check_refused("caption", clip, "--dry-run", "--scenes", "0.3", says=["headers do not tell"])
+        self.check_refused("caption", clip, "--compressor", "visionzip:keep=0.5", says=["visionzip", "attends"])
 
     def test_an_upstream_that_nobody_serves(self):
         self.check_refused("caption", SAMPLES / "carphone_pristine.mp4", "--upstream", "encode=127.0.0.1:1",

@@ -192,6 +192,7 @@ TEST_CASE("compressors are read as a list, each with its options") {
   CHECK(two[0].params == std::map<std::string, std::string>{{"keep", "0.5"}, {"steps", "4"}});
   CHECK(two[1].method == "holitom");
   CHECK(two[1].params.at("keep") == "0.2");
+  CHECK(compression_text(two) == "tome:keep=0.5,steps=4+holitom:keep=0.2");
   for (const char* wrong : {"", "+", "tome+", "tome++pool", ":keep=1", "tome:keep"}) {
     INFO(wrong);
     CHECK_THROWS_AS(parse_compression(wrong), Error);
