@@ -29,8 +29,11 @@ EYES = dict(hidden_size=24, intermediate_size=32, num_hidden_layers=2, num_atten
 
 
 def rounded(model):
-    """As its file of half the size holds it."""
-    return model.to(torch.bfloat16).float()
+    """Weights as their file of half the size holds them. A model's own conversion would round frequencies, too."""
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.copy_(weight.to(torch.bfloat16))
+    return model
 
 
 def shrink(name):
@@ -70,6 +73,7 @@ def idefics2():
         features = model.model.get_image_features(**seen).pooler_output
     write("tiny_idefics2", model, processor, image, inputs, features)
     shrink("tiny_idefics2")
+    (HERE / "tiny_idefics2.txt").unlink()
     other = picture(30, 31)
     both = processor(text=prompt_of(processor, 2), images=[Image.fromarray(image), Image.fromarray(other)], return_tensors="pt")
     with torch.inference_mode():
@@ -105,6 +109,7 @@ def leopard_llava():
     pixels, counts = seen(first)
     both, both_counts = seen(first, other)
     inputs = dict(input_ids=ids(counts), pixel_values=pixels)
+    inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])  # generate() would take the first id for padding
     length = inputs["input_ids"].shape[1]
     with torch.inference_mode():
         features = torch.cat(model.model.get_image_features(pixels).pooler_output)
