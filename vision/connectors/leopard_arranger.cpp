@@ -25,7 +25,8 @@ class LeopardArranger : public Arranger {
     ArrangedPicture picture = apart_->still(features, cut);
     if (!whole_first_) return picture;
     const int64_t whole = picture.counts.back();
-    for (at::Tensor* rows : {&picture.features, &picture.boxes, &picture.tile, &picture.sizes}) {
+    for (at::Tensor* rows :
+         {&picture.features, &picture.boxes, &picture.tile, &picture.sizes, &picture.saliency}) {
       if (rows->defined()) *rows = rows->roll(whole, 0);
     }
     std::ranges::rotate(picture.grids, picture.grids.end() - 1);

@@ -215,10 +215,6 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
       const PictureFeatures encoded_now = encoded(alike);
       for (const at::Tensor& picture : encoded_now.features.unbind()) seen.push_back(picture);
       all.push_back(parts_.connector ? parts_.connector->connect(encoded_now) : encoded_now);
-      const int64_t tokens = all.back().features.size(1), first = all.front().features.size(1);
-      check(tokens == first, ErrorCode::kInvalidArgument,
-            "pictures of several sizes: expected one number of tokens, got " +
-                std::to_string(first) + " and " + std::to_string(tokens));
     }
     return joined(all);
   }
