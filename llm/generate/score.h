@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -15,8 +16,16 @@ struct Score {
   at::Tensor log_probabilities;  // [n] float32, natural log, of each id after all before it
 };
 
-/// How likely the model finds `ids` after the rows of `before` [m, D], m at least 1.
-Score score(const CausalLm& model, const at::Tensor& before, std::vector<int64_t> ids);
+/// Rows that a model read before what is scored: [m, D], m at least 1.
+struct RowsBefore {
+  at::Tensor rows;
+  at::Tensor positions = {};                    // [m, axes], as LanguageModel::positions() says
+  std::optional<int64_t> answer_position = {};  // where ids begin if not behind the largest
+  const WornWeights* worn = nullptr;            // null for nothing
+};
+
+/// How likely the model finds `ids` after the rows of `before`.
+Score score(const CausalLm& model, const RowsBefore& before, std::vector<int64_t> ids);
 
 /// How likely the model finds `answer` to the prompt. Throws kOutOfRange beyond the context.
 Score score(const LanguageModel& model, const Prompt& prompt, std::string_view answer);

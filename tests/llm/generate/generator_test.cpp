@@ -177,7 +177,7 @@ TEST_CASE("score is highest for what the model would say") {
 
 TEST_CASE("score equals the logits of one pass") {
   const Score got = score_text(*smollm2(), "The quick brown fox jumps over the lazy dog.");
-  const Score again = score(*smollm2()->model(), smollm2()->embed_text("The"), got.ids);
+  const Score again = score(*smollm2()->model(), {smollm2()->embed_text("The")}, got.ids);
   CHECK_THAT(again.log_probabilities, CloseTo(got.log_probabilities));
   // "dog" after all of that is all but certain.
   const auto dog = smollm2()->tokenizer()->encode(" dog");
