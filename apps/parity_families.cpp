@@ -57,6 +57,21 @@ Outputs clip_vision(const Fixture& fixture) {
           {"penultimate", encoder.hidden(pixels, encoder.layer_count() - 1)}};
 }
 
+/// picture_0, picture_1, ... of any shape to features_0 [n, D], ...
+Outputs siglip2_vision(const Fixture& fixture) {
+  const auto encoder =
+      vision::make_image_encoder(open_checkpoint(fixture.model_folder, fixture.placement));
+  const auto processor = vision::make_image_processor(
+      read_json_file(fixture.model_folder + "/preprocessor_config.json"));
+  Outputs outputs;
+  for (int i = 0; fixture.inputs->contains("picture_" + std::to_string(i)); ++i) {
+    const std::string number = std::to_string(i);
+    const at::Tensor pixels = processor->process(fixture.input("picture_" + number)).pixels;
+    outputs["features_" + number] = encoder->encode(pixels).features.squeeze(0);
+  }
+  return outputs;
+}
+
 Outputs siglip_vision(const Fixture& fixture) {
   const auto encoder =
       vision::make_image_encoder(open_checkpoint(fixture.model_folder, fixture.placement));
@@ -235,6 +250,7 @@ const std::map<std::string, Family>& families() {
       {"seeing", seeing},
       {"siglip_vision_model", siglip_vision},
       {"smollm3", causal_lm},
+      {"siglip2_vision_model", siglip2_vision},
       {"smolvlm", connected},
       {"vlora", vlora},
       {"whisper", whisper},

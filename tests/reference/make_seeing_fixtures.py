@@ -233,6 +233,66 @@ def vlora(folder, image, **choice):
                       RANDOM.choice([2, 4]), RANDOM.choice([4, 6]), RANDOM.choice([1, 2, 4]), **choice)
     tower = tf.CLIPVisionModel(tf.CLIPVisionConfig(**sight, attn_implementation="eager"))
     parts, stored = give_weights(torch.nn.ModuleDict(dict(text=model, generator=generator, tower=tower)))
+def auroracap(folder, images, by_size, xtuner):
+    """CLIP, a projector and Llama, between whose encoder's layers tokens merge. `xtuner`: in three folders, as the release is."""
+    text = dict(sizes(), rope_parameters=dict(rope_type="linear", rope_theta=1e4, factor=4.0))
+    tower = dict(eyes(), image_size=48, num_hidden_layers=4, hidden_act="quick_gelu", model_type="clip_vision_model")
+    config = tf.LlavaConfig(vision_config=tower, text_config=tf.LlamaConfig(**text), image_token_index=text["vocab_size"] - 1,
+                            attn_implementation="eager")
+    processor = tf.CLIPImageProcessorPil(size=dict(shortest_edge=48), crop_size=dict(height=48, width=48))
+    model, stored = give_weights(tf.LlavaForConditionalGeneration(config))
+    keep = RANDOM.choice([0.8, 0.5, 0.3, 0.1])
+    pixels = torch.cat([processor(image, return_tensors="pt")["pixel_values"] for image in images])
+    words = draw_ids(3, text["vocab_size"] - 2, 12)
+    llm, projector = model.model.language_model, model.model.multi_modal_projector
+    with torch.inference_mode():
+        features = projector(clip_features(model.model.vision_tower, pixels, keep, by_size)).flatten(0, 1)
+        embed = llm.get_input_embeddings()
+        rows = torch.cat([embed(words[:5]), features, embed(words[5:])]).unsqueeze(0)
+        logits, said = aurora.answer_after(llm, model.lm_head, rows)
+    mark = -200 if xtuner else text["vocab_size"] - 1
+    ids = torch.cat([words[:5], torch.full((len(features),), mark), words[5:]]).unsqueeze(0)
+    write(folder, "auroracap", [model.to(stored), processor],
+          dict(frames(images), input_ids=ids, by_size=torch.tensor([by_size])),
+          dict(image_features=features, logits=logits, greedy_ids=said))
+    (aurora.as_xtuner if xtuner else aurora.as_whole)(folder / "model", keep)
+
+
+def qwen2_5_vl_film(folder, config, processor, images):
+    """Frames in pairs, the last twice if it is alone, each resampled as a picture is but to the video processor's sizes."""
+    side = processor.patch_size * processor.merge_size
+    sizes = dict(min_pixels=128 * side**2, max_pixels=768 * side**2)
+    seen = [processor(image, return_tensors="pt", **sizes) for image in images]
+    # Patches [N, 3, T, S, S] of a picture show it at every moment.
+    moments = [torch.as_tensor(each["pixel_values"]).unflatten(1, (3, 2, 8, 8))[:, :, 0] for each in seen]
+    moments += moments[-1:] * (len(moments) % 2)
+    pixels = torch.cat([torch.stack(pair, 2).flatten(1) for pair in zip(moments[::2], moments[1::2])])
+    grid = torch.as_tensor(seen[0]["image_grid_thw"]).clone()
+    grid[0, 0] = len(moments) // 2
+    visual = int(grid.prod()) // 4
+    kinds = torch.tensor([[0] * 6 + [2] * visual + [0] * 7], dtype=torch.int)
+    fixture(folder, tf.Qwen2_5_VLForConditionalGeneration(config), processor, frames(images),
+            lambda m: torch.cat(list(m.model.get_video_features(pixels, grid).pooler_output)),
+            dict(pixel_values_videos=pixels, video_grid_thw=grid, mm_token_type_ids=kinds,
+                 second_per_grid_ts=torch.tensor([2.0])), opening=[1])
+
+
+def siglip2(folder, images):
+    """Pictures of several shapes in one batch: the reference pads each to the most patches and masks what it padded."""
+    heads, patch = RANDOM.choice([2, 4]), RANDOM.choice([4, 8])
+    config = tf.Siglip2VisionConfig(hidden_size=16 * heads, intermediate_size=RANDOM.choice([48, 96]), num_hidden_layers=3,
+                                    num_attention_heads=heads, patch_size=patch, num_patches=RANDOM.choice([16, 25, 49]),
+                                    vision_use_head=False, attn_implementation="eager")
+    model, stored = give_weights(tf.Siglip2VisionModel(config))
+    processor = tf.Siglip2ImageProcessorPil(patch_size=patch, max_num_patches=RANDOM.choice([20, 64]))
+    inputs = processor(images, return_tensors="pt")
+    with torch.inference_mode():
+        seen = model(**inputs).last_hidden_state
+    counts = inputs["spatial_shapes"].prod(-1).tolist()
+    write(folder, "siglip2_vision_model", [model.to(stored), processor], stills(images),
+          {f"features_{i}": rows[:count] for i, (rows, count) in enumerate(zip(seen, counts))})
+
+
     processor = tf.CLIPImageProcessorPil(size=dict(shortest_edge=32), crop_size=dict(height=32, width=32))
     pads = RANDOM.choice([True, False])
     seen = on_square(image, processor.image_mean) if pads else image
@@ -252,8 +312,7 @@ def vlora(folder, image, **choice):
 
 
 FIXTURES = dict(
-    vlora=lambda f: vlora(f, pictures(40, 64, 90)[0]),
-    vlora_shared=lambda f: vlora(f, pictures(40, 64)[0], separate=False, kinds=RANDOM.choice(["qkvom", "mv", "oq"])),
+    siglip2=lambda f: siglip2(f, pictures(40, 64, 90, 130) + pictures(17, 200)),
     auroracap_release=lambda f: auroracap(f, film(), False, True),
     auroracap_by_size=lambda f: auroracap(f, film(), True, False),
     idefics2_pictures=lambda f: idefics2(f, pictures(40, 64, 90), False),

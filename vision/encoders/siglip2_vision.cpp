@@ -38,7 +38,9 @@ class Siglip2Vision : public MergingEncoder {
         positions_((vision_root(scope) / "embeddings" / "position_embedding")
                        .get("weight", {shape_.grid_side() * shape_.grid_side(), shape_.width})
                        .view({1, shape_.grid_side(), shape_.grid_side(), shape_.width})
-                       .permute({0, 3, 1, 2})),
+                       .permute({0, 3, 1, 2})
+                       // LibTorch 2.11 scales to one column wrongly where channels come last.
+                       .contiguous()),
         layers_(vit_layers(vision_root(scope), shape_)),
         after_(vision_root(scope) / "post_layernorm", shape_.width, shape_.eps) {}
 

@@ -27,7 +27,7 @@ def main():
         torch.nn.init.normal_(p, 0 if p.ndim > 1 else 0.5, 0.3)
     processor = tf.Siglip2ImageProcessorPil(patch_size=4, max_num_patches=20)
     out = {f"model.{name}": p.detach().contiguous() for name, p in model.state_dict().items()}
-    for i, (height, width) in enumerate([(45, 70), (30, 8), (16, 16)]):
+    for i, (height, width) in enumerate([(45, 70), (30, 8), (16, 16), (80, 5)]):
         image = picture(height, width)
         inputs = processor(image, return_tensors="pt")
         rows, columns = inputs["spatial_shapes"][0].tolist()
