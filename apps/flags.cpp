@@ -6,7 +6,8 @@
 namespace lv::apps {
 void SamplingFlags::add_to(CLI::App& command) {
   auto* rule = command.add_option_group("frames", "Which pictures of a film to look at");
-  rule->add_option("--frames", frames_, "this many, evenly spread (default 8)")
+  rule->add_option("--frames", frames_,
+                   "this many, evenly spread (default: as the model was trained, else 8)")
       ->check(CLI::Range(1, 100000));
   rule->add_option("--fps", fps_, "this many a second")->check(CLI::Range(1e-6, 1000.0));
   rule->add_option("--at", at_, "those shown at these seconds")->delimiter(',');
@@ -31,8 +32,10 @@ Sampling SamplingFlags::sampling() const {
     sampling.rule = KeyFrames{};
   } else if (scenes_ > 0) {
     sampling.rule = SceneChanges{scenes_};
-  } else {
+  } else if (frames_ > 0) {
     sampling.rule = UniformFrames{frames_};
+  } else {
+    sampling.rule = UsualFrames{};
   }
   if (end_ && *end_ <= start_) throw CLI::ValidationError("--end", "expected more than --start");
   return sampling;

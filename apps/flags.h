@@ -20,7 +20,7 @@ class SamplingFlags {
   Sampling sampling() const;
 
  private:
-  int64_t frames_ = 8;
+  int64_t frames_ = 0;
   double fps_ = 0;
   std::vector<double> at_;
   bool key_frames_ = false;

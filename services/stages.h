@@ -31,6 +31,18 @@ using MakeEncode =
 using MakeCompress =
     std::function<StagePtr<ClipTokens, VisualContext>(const std::vector<CompressionSpec>&)>;
 
+/// How the model that reads them was trained to be shown films; nothing where no model is known.
+struct FilmManner {
+  std::optional<PacedFrames> frames;
+  /// Text before a film's frames: how many there are, of how many seconds. Null: none.
+  std::string (*opening)(int64_t frames, double seconds) = nullptr;
+
+  /// Whether all frames of a film stand together, rather than with what was said meanwhile.
+  bool whole() const { return frames.has_value() || opening != nullptr; }
+  /// The rule that a request's rule comes to.
+  SamplingRule chosen(const SamplingRule& asked) const;
+};
+
 /// What tasks are made of. A stage may be here or on another machine; an empty one is not there.
 struct Stages {
   StagePtr<MediaRequest, FrameBatch> decode_video;
@@ -39,6 +51,7 @@ struct Stages {
   MakeEncode encode;
   MakeCompress compress;
   StagePtr<Prompt, TextDelta> generate;
+  FilmManner films;
 };
 
 /// The stages by name, in the order in which a request meets them:

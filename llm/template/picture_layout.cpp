@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <cstdio>
 #include <limits>
@@ -257,7 +258,7 @@ PictureLayout picture_layout(std::string_view architecture, const Json& config) 
       {"LlavaLlamaVLoRAForCausalLM", {"<image>", write_plain, true}},
       {"LlavaOnevisionForConditionalGeneration", {"<image>", write_plain}},
       {"Qwen2_5_VLForConditionalGeneration", {"<|image_pad|>", write_apart}},
-      {"SmolVLMForConditionalGeneration", {"<image>", write_tiles_or_frames}},
+      {"SmolVLMForConditionalGeneration", {"<image>", write_tiles_or_frames, false, count_frames}},
   };
   const auto found = all.find(architecture);
   return found == all.end() ? PictureLayout{} : found->second;

@@ -35,6 +35,10 @@ struct PictureLayout {
   /// The family wears a picture as weights and reads nothing of it.
   bool worn = false;
 
+  /// What stands before the pictures of a film: how many there are, of how many seconds. Null:
+  /// nothing.
+  std::string (*film_opening)(int64_t frames, double seconds) = nullptr;
+
   bool known() const { return write != nullptr; }
 };
 
@@ -63,6 +67,10 @@ std::vector<PicturePiece> write_apart(const CompressedTokens& tokens,
 /// SmolVLMProcessor write it.
 std::vector<PicturePiece> write_tiles(const CompressedTokens& tokens,
                                       const PictureSurroundings& around = {});
+
+/// A number of frames in words, and the film's length.
+/// Reference: transformers' SmolVLMProcessor.
+std::string count_frames(int64_t frames, double seconds);
 
 /// The same; pictures of one source at several times are the frames of a film, each behind its
 /// minute and second.

@@ -53,6 +53,8 @@ std::optional<double> Film::end_seconds() const {
   return start + *whole;
 }
 
+double Film::frames_per_second() const { return frame_rate(reader_.stream()); }
+
 std::optional<double> Film::last_seconds() const {
   if (!reached_end_ || !current_) return std::nullopt;
   return current_->pts_seconds;

@@ -39,6 +39,9 @@ class Film {
   /// When the last picture ends, if the header says.
   std::optional<double> end_seconds() const;
 
+  /// Pictures a second on average; a guess where the header does not say.
+  double frames_per_second() const;
+
   /// When the last picture of the film starts, once it was reached.
   std::optional<double> last_seconds() const;
   bool decoded_any() const { return current_ || ahead_ || handed_out_ != INT64_MIN; }

@@ -108,6 +108,17 @@ void check_request(const MediaRequest& request) {
     check(scenes->threshold >= 0 && scenes->threshold <= 1, ErrorCode::kInvalidArgument,
           "sampling.threshold: expected 0 to 1, got " + std::to_string(scenes->threshold));
   }
+  if (const auto* paced = std::get_if<PacedFrames>(&sampling.rule)) {
+    const auto expect = [](bool good, const char* what) {
+      check(good, ErrorCode::kInvalidArgument, std::string("sampling.paced: expected ") + what);
+    };
+    expect(std::isfinite(paced->rate) && paced->rate > 0, "a rate above 0");
+    expect(paced->least >= 1 && paced->most >= paced->least,
+           "at least 1 picture, and no fewer at most");
+    expect(paced->multiple >= 1 && paced->multiple <= paced->most, "a multiple of 1 to the most");
+    expect(std::isfinite(paced->skip_seconds) && paced->skip_seconds >= 0,
+           "0 seconds or more to skip");
+  }
   const MediaLimits& limits = request.limits;
   check(limits.max_frames > 0 && limits.max_picture_pixels > 0 && limits.max_total_pixels > 0 &&
             limits.max_seconds > 0 && limits.max_bytes > 0,

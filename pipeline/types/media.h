@@ -10,6 +10,8 @@
 namespace lv {
 
 /// Which pictures of a film to look at. Times are seconds from the container's zero.
+struct UsualFrames {};  // as the model that will see them was trained; UniformFrames() if no model
+                        // is known
 struct UniformFrames {
   int64_t count = 8;
 };  // `count` pictures, one in the middle of each equal part
@@ -23,8 +25,16 @@ struct KeyFrames {};  // every picture that decodes on its own
 struct SceneChanges {
   double threshold = 0.3;
 };  // the first picture of each scene; [0, 1] of full change
-using SamplingRule =
-    std::variant<UniformFrames, FramesPerSecond, FramesAt, KeyFrames, SceneChanges>;
+struct PacedFrames {
+  double rate = 1;  // pictures a second, as far as their number allows
+  int64_t least = 1;
+  int64_t most = 64;
+  int64_t multiple = 1;     // their number is a multiple of this; above 1 it is rounded down
+  bool to_the_end = false;  // whether the last picture is the last of the film
+  double skip_seconds = 0;  // left out at both ends of a film longer than `most` / `rate` seconds
+};                          // evenly spread; what models that see were trained with
+using SamplingRule = std::variant<UniformFrames, UsualFrames, PacedFrames, FramesPerSecond,
+                                  FramesAt, KeyFrames, SceneChanges>;
 
 struct Sampling {
   SamplingRule rule;

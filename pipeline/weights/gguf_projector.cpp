@@ -141,7 +141,7 @@ void configure_idefics3(const File& file, Json& whole) {
   whole.set("vision_config", std::move(vision));
   whole.set("scale_factor", file.vision.count("projector.scale_factor"));
   const int64_t side = file.vision.count("image_size");
-  Json images = processor_config(file, "Idefics3ImageProcessor");
+  Json images = processor_config(file, "SmolVLMImageProcessor");
   images.set("size", edges("longest_edge", file.vision.count("preproc_image_size", side)));
   images.set("max_image_size", edges("longest_edge", side));
   whole.set("image_processor", std::move(images));

@@ -13,6 +13,16 @@ constexpr int64_t kMaxTimes = 1 << 20;
 struct WriteRule {
   v1::Sampling* message;
   void operator()(const UniformFrames& rule) { message->mutable_uniform()->set_count(rule.count); }
+  void operator()(const UsualFrames&) {}
+  void operator()(const PacedFrames& rule) {
+    v1::PacedFrames& paced = *message->mutable_paced();
+    paced.set_rate(rule.rate);
+    paced.set_least(rule.least);
+    paced.set_most(rule.most);
+    paced.set_multiple(rule.multiple);
+    paced.set_to_the_end(rule.to_the_end);
+    paced.set_skip_seconds(rule.skip_seconds);
+  }
   void operator()(const FramesPerSecond& rule) {
     message->mutable_per_second()->set_rate(rule.rate);
   }
@@ -24,6 +34,20 @@ struct WriteRule {
     message->mutable_scene_changes()->set_threshold(rule.threshold);
   }
 };
+
+PacedFrames paced_of(const v1::PacedFrames& message) {
+  const PacedFrames rule{message.rate(),     message.least(),      message.most(),
+                         message.multiple(), message.to_the_end(), message.skip_seconds()};
+  check_number(rule.rate, "sampling.paced.rate", 1e-9);
+  const auto most = static_cast<double>(kMaxTimes);
+  check_number(static_cast<double>(rule.most), "sampling.paced.most", 1, most);
+  check_number(static_cast<double>(rule.least), "sampling.paced.least", 1,
+               static_cast<double>(rule.most));
+  check_number(static_cast<double>(rule.multiple), "sampling.paced.multiple", 1,
+               static_cast<double>(rule.most));
+  check_number(rule.skip_seconds, "sampling.paced.skip_seconds");
+  return rule;
+}
 
 SamplingRule rule_of(const v1::Sampling& message) {
   switch (message.rule_case()) {
@@ -44,10 +68,12 @@ SamplingRule rule_of(const v1::Sampling& message) {
     case v1::Sampling::kSceneChanges:
       check_number(message.scene_changes().threshold(), "sampling.scene_changes.threshold", 0, 1);
       return SceneChanges{message.scene_changes().threshold()};
+    case v1::Sampling::kPaced:
+      return paced_of(message.paced());
     case v1::Sampling::RULE_NOT_SET:
       break;
   }
-  return UniformFrames{};
+  return UsualFrames{};
 }
 
 template <class T>

@@ -11,6 +11,7 @@
 #include "audio/transcribe/listen.h"
 #include "llm/generate/generator.h"
 #include "llm/generate/language_model.h"
+#include "llm/template/picture_layout.h"
 #include "pipeline/base/error.h"
 #include "pipeline/weights/checkpoint.h"
 #include "pipeline/weights/model_parts.h"
@@ -99,6 +100,7 @@ class LocalStages {
       stages.listen = audio::make_listen(model_path(kSpeechModel));
     } else if (name == "encode") {
       stages.encode = make_encode();
+      if (has_vision(checkpoint())) stages.films.frames = vision::load_film_frames(checkpoint());
     } else if (name == "compress") {
       const vision::OwnCompressor own = own_compressor();
       stages.compress = [usual = usual_compression(own),
@@ -107,6 +109,7 @@ class LocalStages {
       };
     } else {
       stages.generate = llm::make_generate(language_model());
+      stages.films.opening = llm::picture_layout(checkpoint().architecture()).film_opening;
     }
   }
 

@@ -17,6 +17,11 @@ void check_stage_name(const std::string& name) {
         "stage '" + name + "': not known; there are decode, listen, encode, compress, generate");
 }
 
+SamplingRule FilmManner::chosen(const SamplingRule& asked) const {
+  if (!std::holds_alternative<UsualFrames>(asked)) return asked;
+  return frames ? SamplingRule(*frames) : SamplingRule(UniformFrames());
+}
+
 std::string compression_text(const std::vector<CompressionSpec>& specs) {
   std::string text;
   for (const CompressionSpec& spec : specs) {

@@ -102,9 +102,10 @@ class AllFrames : public Source<FrameBatch> {
   }
 
  private:
-  void open(const MediaRequest& source) {
-    auto decoded = timed(run_.stages.decode_video->start(source_of_one(source)), run_.clock,
-                         run_.result.times.decode);
+  void open(MediaRequest source) {
+    source.sampling.rule = run_.stages.films.chosen(source.sampling.rule);
+    auto decoded = timed(run_.stages.decode_video->start(source_of_one(std::move(source))),
+                         run_.clock, run_.result.times.decode);
     file_ = std::make_unique<NotedFrames>(std::move(decoded), run_, static_cast<int32_t>(at_));
   }
 
@@ -151,7 +152,7 @@ std::string answer(Run& run, const std::vector<Scene>& scenes, const AdapterWeig
   const bool own_words = run.request.prompt.empty();
   Prompt prompt;
   prompt.messages.push_back(
-      message_about(scenes, own_words ? kDefaultRequest : run.request.prompt));
+      message_about(scenes, own_words ? kDefaultRequest : run.request.prompt, run.stages.films));
   std::string text;
   if (own_words) {
     text = scenes.front().still ? kStillBeginning : kFilmBeginning;

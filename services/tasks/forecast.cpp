@@ -35,6 +35,11 @@ bool is_film(const MediaInfo& media) { return media.kind == MediaKind::kVideo; }
 /// How many frames a rule asks for of a film.
 int64_t frames_of(const SamplingRule& rule, vision::TimeRange range, const MediaRequest& request) {
   Warnings warnings(request.name);
+  if (const auto* paced = std::get_if<PacedFrames>(&rule)) {
+    const auto wanted = static_cast<int64_t>((range.end - range.begin) * paced->rate);
+    return std::min({std::max(wanted - wanted % paced->multiple, paced->least), paced->most,
+                     request.limits.max_frames});
+  }
   return std::visit(
       [&](const auto& one) -> int64_t {
         if constexpr (requires { vision::times_of(one, range, request.limits, warnings); }) {
@@ -50,13 +55,13 @@ int64_t frames_of(const SamplingRule& rule, vision::TimeRange range, const Media
       rule);
 }
 
-int64_t frames_asked(const MediaRequest& request, const MediaInfo& media) {
+int64_t frames_asked(const MediaRequest& request, const MediaInfo& media, const Stages& stages) {
   if (!is_film(media)) return 1;
   const Sampling& sampling = request.sampling;
   const double end = std::min({sampling.end_seconds.value_or(media.duration_seconds),
                                media.duration_seconds, request.limits.max_seconds});
   const vision::TimeRange range{sampling.start_seconds, std::max(end, sampling.start_seconds)};
-  return std::max<int64_t>(1, frames_of(sampling.rule, range, request));
+  return std::max<int64_t>(1, frames_of(stages.films.chosen(sampling.rule), range, request));
 }
 
 /// The ceiling that a source breaks by itself; empty for none.
@@ -210,7 +215,7 @@ Forecast forecast(CaptionRequest& request, const Stages& stages, std::optional<i
   for (const MediaRequest& source : request.sources) {
     SourceForecast one{source.name, vision::probe_media(source), 0, 0, 0};
     if (out.refusal.empty()) out.refusal = refusal_of(source, one.media);
-    one.frames = frames_asked(source, one.media);
+    one.frames = frames_asked(source, one.media, stages);
     out.sources.push_back(std::move(one));
   }
   out.compression = request.compression;

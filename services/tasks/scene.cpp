@@ -106,6 +106,38 @@ std::string time_text(double seconds) {
   return text;
 }
 
+bool has_tokens(const Scene& scene) {
+  return scene.tokens.embeddings.defined() && scene.tokens.embeddings.size(0) > 0;
+}
+
+/// How many times there are among tokens that stand for one of them.
+int64_t count_frames(const CompressedTokens& tokens) {
+  const at::Tensor own = at::bitwise_and(tokens.origin.flags, kSpread) == 0;
+  const at::Tensor times = tokens.origin.pts_seconds.index({own});
+  return std::get<0>(at::_unique(times)).numel();
+}
+
+/// The frames of the film whose first scene this is, behind what the model's family puts first.
+void add_film(const std::vector<Scene>& scenes, size_t first, const FilmManner& films,
+              Message& message) {
+  std::vector<at::Tensor> embeddings, sizes;
+  std::vector<TokenOrigin> origins;
+  double seconds = 0;
+  for (size_t i = first; i < scenes.size() && scenes[i].source == scenes[first].source; ++i) {
+    seconds = scenes[i].end_seconds - scenes[first].start_seconds;
+    if (!has_tokens(scenes[i])) continue;
+    embeddings.push_back(scenes[i].tokens.embeddings);
+    sizes.push_back(scenes[i].tokens.sizes);
+    origins.push_back(scenes[i].tokens.origin);
+  }
+  if (embeddings.empty()) return;
+  CompressedTokens film{at::cat(embeddings), at::cat(sizes), joined(origins), {}};
+  if (films.opening != nullptr) {
+    message.parts.emplace_back(films.opening(count_frames(film), seconds));
+  }
+  message.parts.emplace_back(std::move(film));
+}
+
 }  // namespace
 
 std::vector<Scene> scenes_of(const TaskResult& result, const VisualTokens& visual,
@@ -135,14 +167,21 @@ std::vector<Scene> scenes_of(const TaskResult& result, const VisualTokens& visua
   return scenes;
 }
 
-Message message_about(const std::vector<Scene>& scenes, const std::string& request) {
+Message message_about(const std::vector<Scene>& scenes, const std::string& request,
+                      const FilmManner& films) {
   Message message{"user", {}};
-  for (const Scene& scene : scenes) {
-    std::string text = message.parts.empty() ? "" : "\n";
-    text += scene.still ? "A picture"
-                        : "From " + time_text(scene.start_seconds) + " to " +
-                              time_text(scene.end_seconds) + " seconds";
-    if (scene.tokens.embeddings.defined() && scene.tokens.embeddings.size(0) > 0) {
+  for (size_t i = 0; i < scenes.size(); ++i) {
+    const Scene& scene = scenes[i];
+    const bool together = films.whole() && !scene.still;
+    if (together && (i == 0 || scenes[i - 1].source != scene.source)) {
+      add_film(scenes, i, films, message);
+    }
+    std::string text = scene.still ? "A picture"
+                                   : "From " + time_text(scene.start_seconds) + " to " +
+                                         time_text(scene.end_seconds) + " seconds";
+    if (!message.parts.empty()) text = "\n" + text;
+    if (together && scene.labels.empty() && scene.said.empty() && scene.written.empty()) continue;
+    if (!together && has_tokens(scene)) {
       message.parts.emplace_back(text + ": ");
       message.parts.emplace_back(scene.tokens);
       text.clear();
@@ -152,7 +191,10 @@ Message message_about(const std::vector<Scene>& scenes, const std::string& reque
     if (!scene.written.empty()) text += "\nWritten: \"" + joined_text(scene.written, " / ") + "\"";
     if (!text.empty()) message.parts.emplace_back(text);
   }
-  message.parts.emplace_back("\n" + request);
+  const bool behind_film =
+      message.parts.empty() ||
+      (films.whole() && std::holds_alternative<CompressedTokens>(message.parts.back()));
+  message.parts.emplace_back(behind_film ? request : "\n" + request);
   return message;
 }
 

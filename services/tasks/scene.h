@@ -6,6 +6,7 @@
 
 #include "pipeline/types/prompt.h"
 #include "pipeline/types/visual_tokens.h"
+#include "services/stages.h"
 #include "services/tasks/result.h"
 
 namespace lv::services {
@@ -30,7 +31,9 @@ std::vector<Scene> scenes_of(const TaskResult& result, const VisualTokens& visua
                              int64_t most = 6);
 
 /// One user message: each scene's time, pictures, labels, words and written text, then `request`.
-Message message_about(const std::vector<Scene>& scenes, const std::string& request);
+/// Where the model was trained so, all frames of a film stand before its first scene.
+Message message_about(const std::vector<Scene>& scenes, const std::string& request,
+                      const FilmManner& films = {});
 
 /// `written` by a model, as whole sentences, followed by what was said and what stands in the
 /// picture, word for word.

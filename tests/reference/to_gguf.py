@@ -153,7 +153,7 @@ def mlp_eyes(writer, whole, config, images):
     writer.add_vision_use_gelu(config["hidden_act"] == "gelu")
 
     def named(name, x):
-        if "post_layernorm" in name or name.split(".layers.")[-1].split(".")[0] in map(str, range(read, 99)):
+        if "post_layernorm" in name or ".head." in name or name.split(".layers.")[-1].split(".")[0] in map(str, range(read, 99)):
             return
         for long, short in (("multi_modal_projector.linear_1", "mm.0"), ("multi_modal_projector.linear_2", "mm.2"),
                             ("fc1", "FC"), ("fc2", "fc1"), ("FC", "fc2")):

@@ -78,6 +78,11 @@ std::unique_ptr<Picker> make_picker(Film& film, const SamplingRule& rule, TimeRa
           return std::make_unique<OnKeys>(film, range);
         } else if constexpr (std::is_same_v<Rule, SceneChanges>) {
           return std::make_unique<OnScenes>(film, range, one.threshold);
+        } else if constexpr (std::is_same_v<Rule, PacedFrames>) {
+          return std::make_unique<AtTimes>(
+              film, times_of(one, range, film.frames_per_second(), limits, warnings));
+        } else if constexpr (std::is_same_v<Rule, UsualFrames>) {
+          return make_picker(film, UniformFrames(), range, limits, warnings);
         } else {
           return std::make_unique<AtTimes>(film, times_of(one, range, limits, warnings));
         }

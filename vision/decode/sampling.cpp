@@ -72,6 +72,41 @@ std::vector<double> times_of(const FramesPerSecond& rule, TimeRange range,
   return times;
 }
 
+std::vector<double> times_of(const PacedFrames& rule, TimeRange range, double frames_per_second,
+                             const MediaLimits& limits, Warnings& warnings) {
+  const double length = range.end - range.begin;
+  const int64_t all = std::max<int64_t>(1, std::llround(length * frames_per_second));
+  const int64_t most = std::min({rule.most, limits.max_frames, all});
+  double wanted = static_cast<double>(all) / frames_per_second * rule.rate;
+  // Halves go to the even number.
+  if (rule.multiple == 1) wanted = std::nearbyint(wanted);
+  wanted = std::max(wanted, static_cast<double>(rule.least));
+  if (limits.max_frames < rule.most && wanted > static_cast<double>(limits.max_frames)) {
+    warn_cut(std::min(wanted, static_cast<double>(rule.most)), limits.max_frames, warnings);
+  }
+  int64_t count = static_cast<int64_t>(std::min(wanted, static_cast<double>(most)));
+  if (count >= rule.multiple) count -= count % rule.multiple;
+  int64_t first = 0, last = all - 1;
+  const double long_film = static_cast<double>(rule.most) * rule.rate;
+  if (rule.skip_seconds > 0 && length - 2 * rule.skip_seconds > long_film) {
+    const double skipped = rule.skip_seconds * frames_per_second;
+    first = static_cast<int64_t>(skipped);
+    last = std::min(last, static_cast<int64_t>(static_cast<double>(all) - skipped));
+  }
+  const double parts =
+      static_cast<double>(rule.to_the_end ? std::max<int64_t>(count - 1, 1) : count);
+  const double step = static_cast<double>(rule.to_the_end ? last - first : all) / parts;
+  std::vector<double> times;
+  for (int64_t i = 0; i < count; ++i) {
+    const bool is_last = rule.to_the_end && i > 0 && i == count - 1;
+    const double frame =
+        is_last ? static_cast<double>(last)
+                : std::floor(static_cast<double>(first) + static_cast<double>(i) * step);
+    times.push_back(range.begin + (frame + 0.5) / frames_per_second);
+  }
+  return times;
+}
+
 std::vector<double> times_of(const FramesAt& rule, TimeRange range, const MediaLimits& limits,
                              Warnings& warnings) {
   std::vector<double> times = rule.seconds;

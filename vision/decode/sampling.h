@@ -24,6 +24,10 @@ std::vector<double> times_of(const UniformFrames& rule, TimeRange range, const M
                              Warnings& warnings);
 std::vector<double> times_of(const FramesPerSecond& rule, TimeRange range,
                              const MediaLimits& limits, Warnings& warnings);
+/// `frames_per_second` is the film's own. Times are in the middle of a picture of such a film.
+/// Reference: sample_frames of transformers' SmolVLMVideoProcessor and Qwen2VLVideoProcessor.
+std::vector<double> times_of(const PacedFrames& rule, TimeRange range, double frames_per_second,
+                             const MediaLimits& limits, Warnings& warnings);
 std::vector<double> times_of(const FramesAt& rule, TimeRange range, const MediaLimits& limits,
                              Warnings& warnings);
 

@@ -6,6 +6,7 @@
 
 #include "pipeline/base/error.h"
 #include "pipeline/weights/model_parts.h"
+#include "vision/preprocess/film_frames.h"
 
 namespace lv::vision {
 namespace {
@@ -94,6 +95,10 @@ EncodeParts load_eyes(const Checkpoint& checkpoint) {
   parts.connector = std::move(joint.connector);
   parts.arranger = std::move(joint.arranger);
   return parts;
+}
+
+std::optional<PacedFrames> load_film_frames(const Checkpoint& checkpoint) {
+  return film_frames(processor_config(checkpoint));
 }
 
 }  // namespace lv::vision

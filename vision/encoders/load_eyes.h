@@ -1,5 +1,8 @@
 #pragma once
 
+#include <optional>
+
+#include "pipeline/types/media.h"
 #include "pipeline/weights/checkpoint.h"
 #include "vision/encoders/encode_stage.h"
 
@@ -10,5 +13,8 @@ namespace lv::vision {
 /// Throws kNotFound if the checkpoint has no part that sees or no processor's configuration,
 /// kInvalidArgument that lists the tensors that belong to nothing.
 EncodeParts load_eyes(const Checkpoint& checkpoint);
+
+/// The frames of a film that the checkpoint's model was trained to see; see film_frames.h.
+std::optional<PacedFrames> load_film_frames(const Checkpoint& checkpoint);
 
 }  // namespace lv::vision

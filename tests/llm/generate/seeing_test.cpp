@@ -4,6 +4,10 @@
 
 #include "llm/generate/generator.h"
 #include "llm/generate/language_model.h"
+#include "llm/generate/score.h"
+#include "llm/models/models.h"
+#include "llm/models/packed_batch.h"
+#include "llm/models/worn_weights.h"
 #include "pipeline/stage/sources.h"
 #include "pipeline/weights/tensor_store.h"
 #include "tests/support/close_to.h"
@@ -87,6 +91,30 @@ TEST_CASE("a prompt with pictures has the ids that the reference's processor giv
   }
 }
 
+TEST_CASE("a prompt with a film has the ids that the reference's processor gives it") {
+  const LanguageModelPtr model = tiny("smolvlm");
+  const Json cases = read_json_file(data("tests/data/vision/film_frames.json")).at("prompts");
+  CHECK(cases.as_array().size() == 4);
+  for (const Json& each : cases.as_array()) {
+    const Json::Array& parts = each.as_array();
+    std::vector<double> times;
+    for (const Json& seconds : parts[0].as_array()) times.push_back(seconds.as_double());
+    const auto frames = static_cast<int64_t>(times.size());
+    CompressedTokens film{at::zeros({4 * frames, 32}), at::ones({4 * frames}), no_origin(), {}};
+    film.origin = {at::tensor(times, at::kDouble).repeat_interleave(4),
+                   at::zeros({4 * frames}, at::kInt), at::zeros({4 * frames, 4}),
+                   at::full({4 * frames}, kObserved, at::kByte),
+                   at::zeros({4 * frames, 2}, at::kInt)};
+    const auto opening = picture_layout("SmolVLMForConditionalGeneration").film_opening;
+    Json::Array got;
+    for (const int64_t id :
+         ids_of(*model, prompt_of({opening(frames, parts[1].as_double()), film}))) {
+      got.emplace_back(id);
+    }
+    CHECK(Json(got).dump() == parts[2].dump());
+  }
+}
+
 TEST_CASE("GGUF models with eyes write the prompts of the reference's processor") {
   for (const std::string name : {"smolvlm", "llava"}) {
     INFO(name);
@@ -117,6 +145,29 @@ TEST_CASE("a picture that is worn takes a place in the prompt and no token") {
       at::cat({at::arange(first, at::kLong), at::arange(first + 1, count + 1, at::kLong)});
   CHECK(at::equal(model->positions(read), expected.unsqueeze(1)));
   CHECK(model->answer_position(read) == count);
+}
+
+TEST_CASE("score hears what a prompt wears, token by token as the engine does") {
+  const std::shared_ptr<const CausalLm> model =
+      make_model(open_checkpoint(data("tests/data/llm/tiny_llama")));
+  const at::Tensor rows = model->embed(at::arange(5, at::kLong));
+  const std::vector<int64_t> ids{7, 11, 13};
+  const at::Tensor apart = at::tensor({0, 1, 4, 5, 6}, at::kLong).unsqueeze(1);
+  const WornWeights worn({{"model.layers.1.mlp", lcg_tensor(1, {2, 32}), lcg_tensor(2, {32, 2})}},
+                         model->shape());
+  const at::Tensor got = score(*model, {rows, apart, 5, &worn}, ids).log_probabilities;
+  const auto kv = make_dense_kv_store(model->shape().kv());
+  StateStore states;
+  const SequenceId sequence = kv->create(8);
+  at::Tensor hidden = model->forward(pack({{sequence, rows, 0, 8, apart, &worn}}), {*kv, states});
+  for (int64_t i = 0; i < 3; ++i) {
+    const at::Tensor chances = at::log_softmax(model->logits(hidden.slice(0, -1))[0], -1);
+    const int64_t id = ids[static_cast<size_t>(i)];
+    CHECK_THAT(got[i], CloseTo(chances[id], 1e-4, 1e-4));
+    const at::Tensor next = model->embed(at::tensor({id}, at::kLong));
+    hidden = model->forward(pack({{sequence, next, 5 + i, 8, {}, &worn}}), {*kv, states});
+  }
+  CHECK_FALSE(at::allclose(got, score(*model, {rows, apart, 5}, ids).log_probabilities));
 }
 
 TEST_CASE("a conversation about a picture that is worn is written as Vicuna's") {

@@ -203,6 +203,10 @@ TEST_CASE("every sampling rule survives the wire") {
     return got.rule;
   };
   CHECK(std::get<UniformFrames>(sent(UniformFrames{5})).count == 5);
+  CHECK(std::holds_alternative<UsualFrames>(sent(UsualFrames{})));
+  const auto paced = std::get<PacedFrames>(sent(PacedFrames{2, 4, 768, 2, true, 1.5}));
+  CHECK((paced.rate == 2 && paced.least == 4 && paced.most == 768));
+  CHECK((paced.multiple == 2 && paced.to_the_end && paced.skip_seconds == 1.5));
   CHECK(std::get<FramesPerSecond>(sent(FramesPerSecond{0.5})).rate == 0.5);
   CHECK(std::get<FramesAt>(sent(FramesAt{{1, 2.25}})).seconds == std::vector<double>{1, 2.25});
   CHECK(std::holds_alternative<KeyFrames>(sent(KeyFrames{})));
@@ -212,8 +216,9 @@ TEST_CASE("every sampling rule survives the wire") {
 TEST_CASE("impossible samplings are refused") {
   const double not_a_number = std::numeric_limits<double>::quiet_NaN();
   const std::vector<SamplingRule> rules{
-      UniformFrames{0}, FramesPerSecond{0}, FramesPerSecond{not_a_number},
-      FramesAt{{}},     FramesAt{{1, -1}},  SceneChanges{1.5}};
+      UniformFrames{0}, FramesPerSecond{0},   FramesPerSecond{not_a_number},
+      FramesAt{{}},     FramesAt{{1, -1}},    SceneChanges{1.5},
+      PacedFrames{0},   PacedFrames{1, 9, 8}, PacedFrames{1, 1, 8, 9}};
   for (const SamplingRule& rule : rules) {
     v1::Sampling message;
     to_proto(Sampling{rule, 0, std::nullopt}, &message);

@@ -75,6 +75,39 @@ TEST_CASE("a picture is one scene without times") {
   CHECK(std::get<std::string>(message.parts[1]) == "\nDescribe it.");
 }
 
+TEST_CASE("a model that was trained so reads all frames of a film before its words") {
+  TaskResult result = ten_seconds();
+  result.transcript.pop_back();
+  VisualTokens visual = two_frames();
+  visual.labels.clear();
+  const std::vector<Scene> scenes = scenes_of(result, visual, all_of(visual));
+  FilmManner films;
+  films.opening = [](int64_t frames, double seconds) {
+    return std::to_string(frames) + " of " + std::to_string(static_cast<int>(seconds)) + ": ";
+  };
+  const Message message = message_about(scenes, "Describe it.", films);
+  REQUIRE(message.parts.size() == 4);
+  CHECK(std::get<std::string>(message.parts[0]) == "2 of 10: ");
+  CHECK(std::get<CompressedTokens>(message.parts[1]).embeddings.size(0) == 2);
+  CHECK(std::get<std::string>(message.parts[2]) ==
+        "\nFrom 0.0 to 5.0 seconds\nSaid: \"One.\"\nWritten: \"EXIT\"");
+  CHECK(std::get<std::string>(message.parts[3]) == "\nDescribe it.");
+  result.transcript.clear();
+  result.screen_text.clear();
+  const Message bare = message_about(scenes_of(result, visual, all_of(visual)), "Say.", films);
+  REQUIRE(bare.parts.size() == 3);
+  CHECK(std::get<std::string>(bare.parts[2]) == "Say.");
+}
+
+TEST_CASE("what is usual for films is what the model was trained with") {
+  FilmManner films;
+  CHECK(std::get<UniformFrames>(films.chosen(UsualFrames{})).count == 8);
+  CHECK(std::get<UniformFrames>(films.chosen(UniformFrames{3})).count == 3);
+  films.frames = PacedFrames{2, 4, 768, 2};
+  CHECK(std::get<PacedFrames>(films.chosen(UsualFrames{})).most == 768);
+  CHECK(films.whole());
+}
+
 TEST_CASE("a message puts each scene's tokens between its time and its words") {
   const VisualTokens visual = two_frames();
   const Message message =

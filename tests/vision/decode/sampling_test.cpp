@@ -3,9 +3,13 @@
 #include <ATen/ATen.h>
 
 #include <catch2/catch.hpp>
+#include <cmath>
+#include <map>
 
 #include "pipeline/base/error.h"
+#include "pipeline/base/json.h"
 #include "tests/pipeline/media/clips.h"
+#include "tests/support/close_to.h"
 #include "vision/decode/file_reader.h"
 
 namespace lv {
@@ -44,6 +48,36 @@ TEST_CASE("uniform sampling takes the middle of each part") {
   CHECK(indices(path, part(UniformFrames{1}, 0)) == std::vector<int>{20});
   CHECK(indices(path, part(UniformFrames{2}, 0.4, 0.8)) == std::vector<int>{12, 17});
   CHECK(indices(path, part(UniformFrames{400}, 0)).size() == 40);
+}
+
+TEST_CASE("a model's own pace takes the frames that the reference takes") {
+  const Json all = read_json_file(data("tests/data/vision/film_frames.json")).at("frames");
+  const std::map<std::string, PacedFrames> rules{{"smolvlm", {1, 1, 64, 1, true, 1}},
+                                                 {"qwen", {2, 4, 768, 2, false, 0}}};
+  for (const auto& [name, rule] : rules) {
+    for (const Json& film : all.at(name).as_array()) {
+      const int64_t frames = film.as_array()[0].as_int();
+      const double rate = film.as_array()[1].as_double();
+      CAPTURE(name, frames, rate);
+      Warnings warnings("film");
+      const std::vector<double> times =
+          vision::times_of(rule, {3, 3 + static_cast<double>(frames) / rate}, rate, {}, warnings);
+      Json::Array got;
+      for (const double seconds : times) {
+        got.emplace_back(static_cast<int64_t>(std::floor((seconds - 3) * rate)));
+      }
+      CHECK(Json(got).dump() == film.as_array()[2].dump());
+    }
+  }
+}
+
+TEST_CASE("a film is looked at at a pace, without one evenly") {
+  const std::string path = film("a.mp4");  // 40 pictures, 25 a second
+  CHECK(indices(path, part(PacedFrames{1, 1, 64, 1, true, 1}, 0)) == std::vector<int>{0, 39});
+  CHECK(indices(path, part(PacedFrames{2, 4, 768, 2}, 0)) == std::vector<int>{0, 10, 20, 30});
+  CHECK(indices(path, part(UsualFrames{}, 0)) == indices(path, part(UniformFrames{8}, 0)));
+  CHECK_THROWS_WITH(indices(path, part(PacedFrames{0}, 0)), Contains("sampling.paced"));
+  CHECK_THROWS_WITH(indices(path, part(PacedFrames{1, 5, 4}, 0)), Contains("sampling.paced"));
 }
 
 TEST_CASE("a rate takes the picture shown at each step") {
