@@ -117,7 +117,9 @@ Outputs after_pictures(const Fixture& fixture, const Checkpoint& checkpoint,
                   tokens.features.to(rows.device(), rows.scalar_type()));
   at::Tensor positions;
   if (model->shape().position_axes > 1) {
-    positions = llm::grid_positions(sequence_of(ids, visual, tokens));
+    positions =
+        llm::grid_positions(sequence_of(ids, visual, tokens),
+                            checkpoint.config().at("vision_config").get("tokens_per_second", 4.0));
   }
   const llm::CausalOutputs outputs =
       llm::causal_outputs_after(*model, rows.unsqueeze(0), kGreedyIds, {.positions = positions});
@@ -248,9 +250,9 @@ const std::map<std::string, Family>& families() {
       {"qwen2", causal_lm},
       {"qwen3", causal_lm},
       {"seeing", seeing},
+      {"siglip2_vision_model", siglip2_vision},
       {"siglip_vision_model", siglip_vision},
       {"smollm3", causal_lm},
-      {"siglip2_vision_model", siglip2_vision},
       {"smolvlm", connected},
       {"vlora", vlora},
       {"whisper", whisper},

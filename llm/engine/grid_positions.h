@@ -12,10 +12,12 @@ namespace lv::llm {
 ///
 /// A picture is a run of tokens of one source and time. Its grid is told from the boxes of its
 /// tokens: the smallest is a place, and a token that stands for several is where its box has its
-/// middle.
-/// Reference: Wang et al., Qwen2-VL, arXiv 2409.12191, section 2.1. Differs: each frame of a film
-/// is a picture of its own, since the times between frames are text.
-at::Tensor grid_positions(const TokenSequence& sequence);
+/// middle. Frames of a film, one source at several times, count from the same row and column; their
+/// times are as far apart as the usual step between them, `tokens_per_second` for each second, and
+/// what follows goes on behind rows and columns alone.
+/// Reference: Bai et al., Qwen2.5-VL Technical Report, arXiv 2502.13923, section 2.1.2; as
+/// transformers 5.17 counts. Differs: there a step is rounded down to whole seconds first.
+at::Tensor grid_positions(const TokenSequence& sequence, double tokens_per_second = 4);
 
 /// Where the rows of a sequence stand whose model wears its pictures: [n, 1] int64, one after
 /// another. Visual tokens of no rows stand for a picture that is worn: it takes a place at which

@@ -147,6 +147,8 @@ LanguageModel::LanguageModel(Parts parts) : parts_(std::move(parts)) {
   for (const std::string& mark : {parts_.pictures.mark, "<image>"s, "<|image_pad|>"s}) {
     if (mark_.empty() && !mark.empty() && parts_.tokenizer->id_of(mark)) mark_ = mark;
   }
+  // The template writes its family's mark even where no token is called so.
+  if (mark_.empty()) mark_ = parts_.pictures.mark;
 }
 
 TokenSequence LanguageModel::read(const Prompt& prompt) const {
@@ -240,7 +242,7 @@ at::Tensor LanguageModel::embed(const TokenSequence& sequence) const {
 at::Tensor LanguageModel::positions(const TokenSequence& sequence) const {
   if (parts_.pictures.worn) return positions_beside_worn(sequence);
   if (parts_.model->shape().position_axes == 1) return {};
-  return grid_positions(sequence);
+  return grid_positions(sequence, parts_.film_tokens_per_second);
 }
 
 std::optional<int64_t> LanguageModel::answer_position(const TokenSequence& sequence) const {
@@ -285,6 +287,9 @@ LanguageModelPtr load_language_model(const Checkpoint& checkpoint, const LayerPl
     parts.chat_template = std::make_shared<const ChatTemplate>(std::move(*chat_template));
   }
   parts.pictures = picture_layout(checkpoint.architecture(), checkpoint.config());
+  if (const Json* eyes = checkpoint.config().find("vision_config")) {
+    parts.film_tokens_per_second = eyes->get("tokens_per_second", parts.film_tokens_per_second);
+  }
   parts.stop_ids = stop_ids_of(checkpoint, *parts.tokenizer);
   parts.model = make_model(checkpoint, plan);
   parts.context_tokens =

@@ -27,9 +27,10 @@ class LanguageModel {
     std::shared_ptr<const CausalLm> model;
     TokenizerPtr tokenizer;
     std::shared_ptr<const ChatTemplate> chat_template;  // null: parts are read one after another
-    PictureLayout pictures;         // unknown for models that were not trained with any
-    std::vector<int64_t> stop_ids;  // tokens that end an answer
-    int64_t context_tokens = 0;     // prompt and answer together
+    PictureLayout pictures;             // unknown for models that were not trained with any
+    double film_tokens_per_second = 4;  // see grid_positions.h
+    std::vector<int64_t> stop_ids;      // tokens that end an answer
+    int64_t context_tokens = 0;         // prompt and answer together
   };
   /// Throws kInvalidArgument if the tokenizer knows more ids than the model, or there is no
   /// context.
@@ -78,10 +79,10 @@ using LanguageModelPtr = std::shared_ptr<const LanguageModel>;
 /// Opens a folder in Hugging Face layout or a GGUF file: weights, tokenizer and chat template.
 LanguageModelPtr load_language_model(const std::string& path, const LayerPlan& plan = {},
                                      const Placement& placement = {});
+LanguageModelPtr load_language_model(const Checkpoint& checkpoint, const LayerPlan& plan = {});
 
 /// Ids that the files beside a checkpoint name as the end of an answer, and those of the tokenizer;
 /// each once.
 std::vector<int64_t> stop_ids_of(const Checkpoint& checkpoint, const Tokenizer& tokenizer);
 
 }  // namespace lv::llm
-LanguageModelPtr load_language_model(const Checkpoint& checkpoint, const LayerPlan& plan = {});

@@ -185,9 +185,15 @@ std::vector<PicturePiece> write_spaced(const CompressedTokens& tokens, const Pic
 
 std::vector<PicturePiece> write_apart(const CompressedTokens& tokens, const PictureSurroundings&) {
   std::vector<PicturePiece> pieces;
+  int32_t source = 0;
   for (const Run& run : runs_of(tokens)) {
-    if (run.begins_picture && !pieces.empty()) pieces.push_back({"<|vision_end|><|vision_start|>"});
+    if (!pieces.empty() && run.place.source == source) {
+      pieces.back().last = run.last;
+      continue;
+    }
+    if (!pieces.empty()) pieces.push_back({"<|vision_end|><|vision_start|>"});
     pieces.push_back({"", run.first, run.last});
+    source = run.place.source;
   }
   return pieces;
 }

@@ -55,8 +55,8 @@ std::vector<PicturePiece> write_plain(const CompressedTokens& tokens,
 std::vector<PicturePiece> write_spaced(const CompressedTokens& tokens,
                                        const PictureSurroundings& around = {});
 
-/// Each picture after the first behind marks of Qwen2.5-VL's: one ends, the next begins. The
-/// template writes those around all of them.
+/// Each source after the first behind marks of Qwen2.5-VL's: one picture or film ends, the next
+/// begins. The template writes those around all of them.
 std::vector<PicturePiece> write_apart(const CompressedTokens& tokens,
                                       const PictureSurroundings& around = {});
 

@@ -171,16 +171,23 @@ def leopard_llava(folder, images):
             lambda m: torch.cat(m.model.get_image_features(pixels).pooler_output), dict(pixel_values=pixels))
 
 
-def qwen2_5_vl(folder, image):
+def qwen2_5_vl(folder, image, images=None):
+    """`images`: the frames of a film, one a second, instead of `image`."""
     text = sizes()
     last = text["vocab_size"] - 1
     half = text["hidden_size"] // text["num_attention_heads"] // 2
     text["rope_parameters"] = dict(rope_type="default", rope_theta=1e4, mrope_section=[half - 2 * (half // 3), half // 3, half // 3])
     sight = dict(depth=3, hidden_size=32, intermediate_size=48, num_heads=2, patch_size=8, spatial_merge_size=2,
                  temporal_patch_size=2, window_size=32, out_hidden_size=text["hidden_size"], fullatt_block_indexes=[1])
-    config = tf.Qwen2_5_VLConfig(vision_config=sight, text_config=text, image_token_id=last, video_token_id=last - 1,
+    if images:
+        sight["tokens_per_second"] = RANDOM.choice([2, 4])
+    config = tf.Qwen2_5_VLConfig(vision_config=sight, text_config=text, image_token_id=last - bool(images),
+                                 video_token_id=last - (not images),
                                  vision_start_token_id=1, vision_end_token_id=2, attn_implementation="eager")
     processor = tf.Qwen2VLImageProcessorPil(patch_size=8, min_pixels=1024, max_pixels=RANDOM.choice([4096, 8192]))
+    if images:
+        qwen2_5_vl_film(folder, config, processor, images)
+        return
     inputs = processor(image, return_tensors="pt")
     pixels, grid = torch.as_tensor(inputs["pixel_values"]), torch.as_tensor(inputs["image_grid_thw"])
     visual = int(grid.prod()) // 4
@@ -188,31 +195,6 @@ def qwen2_5_vl(folder, image):
     fixture(folder, tf.Qwen2_5_VLForConditionalGeneration(config), processor, stills([image]),
             lambda m: torch.cat(list(m.model.get_image_features(pixels, grid).pooler_output)),
             dict(pixel_values=pixels, image_grid_thw=grid, mm_token_type_ids=kinds), opening=[1])
-
-
-def auroracap(folder, images, by_size, xtuner):
-    """CLIP, a projector and Llama, between whose encoder's layers tokens merge. `xtuner`: in three folders, as the release is."""
-    text = dict(sizes(), rope_parameters=dict(rope_type="linear", rope_theta=1e4, factor=4.0))
-    tower = dict(eyes(), image_size=48, num_hidden_layers=4, hidden_act="quick_gelu", model_type="clip_vision_model")
-    config = tf.LlavaConfig(vision_config=tower, text_config=tf.LlamaConfig(**text), image_token_index=text["vocab_size"] - 1,
-                            attn_implementation="eager")
-    processor = tf.CLIPImageProcessorPil(size=dict(shortest_edge=48), crop_size=dict(height=48, width=48))
-    model, stored = give_weights(tf.LlavaForConditionalGeneration(config))
-    keep = RANDOM.choice([0.8, 0.5, 0.3, 0.1])
-    pixels = torch.cat([processor(image, return_tensors="pt")["pixel_values"] for image in images])
-    words = draw_ids(3, text["vocab_size"] - 2, 12)
-    llm, projector = model.model.language_model, model.model.multi_modal_projector
-    with torch.inference_mode():
-        features = projector(clip_features(model.model.vision_tower, pixels, keep, by_size)).flatten(0, 1)
-        embed = llm.get_input_embeddings()
-        rows = torch.cat([embed(words[:5]), features, embed(words[5:])]).unsqueeze(0)
-        logits, said = aurora.answer_after(llm, model.lm_head, rows)
-    mark = -200 if xtuner else text["vocab_size"] - 1
-    ids = torch.cat([words[:5], torch.full((len(features),), mark), words[5:]]).unsqueeze(0)
-    write(folder, "auroracap", [model.to(stored), processor],
-          dict(frames(images), input_ids=ids, by_size=torch.tensor([by_size])),
-          dict(image_features=features, logits=logits, greedy_ids=said))
-    (aurora.as_xtuner if xtuner else aurora.as_whole)(folder / "model", keep)
 
 
 def on_square(image, mean):
@@ -320,6 +302,9 @@ FIXTURES = dict(
     leopard_pictures=lambda f: leopard_llava(f, pictures(40, 64, 90, 130) + pictures(33, 100)),
     llava_squares=lambda f: llava(f, tf.CLIPVisionConfig, pictures(40, 64, 90), squares=True),
     onevision_set=lambda f: onevision_set(f, pictures(40, 64, 90)),
+    vlora=lambda f: vlora(f, pictures(40, 64, 90)[0]),
+    vlora_shared=lambda f: vlora(f, pictures(40, 64)[0], separate=False, kinds=RANDOM.choice(["qkvom", "mv", "oq"])),
+    qwen2_5_vl_film=lambda f: qwen2_5_vl(f, None, [picture(90, 130) for _ in range(RANDOM.choice([4, 5, 7]))]),
     qwen2_5_vl_picture=lambda f: qwen2_5_vl(f, picture(RANDOM.choice([40, 90]), RANDOM.choice([64, 130]))),
     smolvlm_pictures=lambda f: smolvlm(f, pictures(40, 64, 90, 130), True),
     smolvlm_film=lambda f: smolvlm(f, film(), False),

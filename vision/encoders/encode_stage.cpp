@@ -52,6 +52,8 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
     return film && parts_.film_processor ? *parts_.film_processor : *parts_.processor;
   }
 
+  int64_t frames_together() const { return parts_.encoder->frames_together(); }
+
   /// Tokens of frames of one source, film or not.
   VisualTokens encode(std::vector<ProcessedFrame> frames, bool film, int32_t source) const {
     std::vector<at::Tensor> pixels;
@@ -101,10 +103,14 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
 
     std::optional<VisualTokens> next() override {
       while (true) {
-        if (batch_ && done_ < batch_->pixels.size(0)) return some_frames();
+        if (auto rest = left_of_film()) return rest;
+        if (auto end = end_of_film()) return end;
+        if (batch_ && done_ < batch_->pixels.size(0)) {
+          if (auto some = some_frames()) return some;
+          continue;
+        }
         if (ended_) return still_of_set();
         take_batch();
-        if (auto end = end_of_film()) return end;
       }
     }
 
@@ -144,7 +150,7 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
       done_ = pixels.size(0);
     }
 
-    VisualTokens some_frames() {
+    std::optional<VisualTokens> some_frames() {
       const bool film = is_film();
       const int64_t count = std::min(stage_.options_.max_frames, batch_->pixels.size(0) - done_);
       std::vector<ProcessedFrame> frames;
@@ -154,8 +160,30 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
                           batch_->pts_seconds[t].item<double>()});
       }
       done_ += count;
-      if (film) last_frame_ = {frames.back().pts_seconds, batch_->source};
-      return stage_.encode(std::move(frames), film, batch_->source);
+      if (!film) return stage_.encode(std::move(frames), false, batch_->source);
+      last_frame_ = {frames.back().pts_seconds, batch_->source};
+      std::vector<ProcessedFrame> whole;
+      for (ProcessedFrame& frame : frames) {
+        waiting_.push_back(std::move(frame));
+        if (static_cast<int64_t>(waiting_.size()) == stage_.frames_together()) {
+          whole.push_back(group());
+        }
+      }
+      if (whole.empty()) return std::nullopt;
+      return stage_.encode(std::move(whole), true, batch_->source);
+    }
+
+    /// The frames that wait as one that shows them all, the last as often as it takes.
+    ProcessedFrame group() {
+      std::vector<ProcessedFrame> frames = std::exchange(waiting_, {});
+      if (stage_.frames_together() == 1) return std::move(frames.front());
+      std::vector<at::Tensor> pixels;
+      for (int64_t i = 0; i < stage_.frames_together(); ++i) {
+        const size_t shown = std::min(static_cast<size_t>(i), frames.size() - 1);
+        pixels.push_back(frames[shown].picture.pixels);
+      }
+      frames.front().picture.pixels = at::stack(pixels, 1);
+      return std::move(frames.front());
     }
 
     std::optional<VisualTokens> still_of_set() {
@@ -165,6 +193,19 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
           stage_.processor(false).process_in_set(still.pixels, set_sizes_, set_done_);
       ProcessedFrame frame{std::move(picture), set_sizes_[set_done_++], still.pts_seconds};
       return stage_.encode({std::move(frame)}, false, still.source);
+    }
+
+    /// Frames that wait for others of their film and size, of which there are no more.
+    std::optional<VisualTokens> left_of_film() {
+      if (waiting_.empty()) return std::nullopt;
+      const PictureSize size = waiting_.front().size;
+      const bool goes_on = is_film() && batch_->source == last_frame_->second &&
+                           batch_->pixels.size(1) == size.height &&
+                           batch_->pixels.size(2) == size.width;
+      if (goes_on) return std::nullopt;
+      std::vector<ProcessedFrame> rest;
+      rest.push_back(group());
+      return stage_.encode(std::move(rest), true, last_frame_->second);
     }
 
     /// What follows a film whose last frame was handed out, once another source began or none did.
@@ -180,6 +221,7 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
     int64_t done_ = 0;    // frames of the batch that were handed out
     bool ended_ = false;  // the input
     std::optional<std::pair<double, int32_t>> last_frame_;  // of a film: its time and source
+    std::vector<ProcessedFrame> waiting_;  // of the film, for those that are read with them
     std::vector<Still> set_;
     std::vector<PictureSize> set_sizes_;
     int64_t set_pixels_ = 0;

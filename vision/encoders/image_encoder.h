@@ -23,6 +23,9 @@ class ImageEncoder {
   /// cannot take.
   virtual PictureFeatures encode(const at::Tensor& pixels) const = 0;
 
+  /// How many frames of a film it reads as one picture: then it takes [P, T, 3, H, W], too.
+  virtual int64_t frames_together() const { return 1; }
+
   /// D of the features.
   virtual int64_t width() const = 0;
 

@@ -156,18 +156,21 @@ class Block {
 
 /// Qwen2.5-VL's vision transformer for pictures of any size: attention within windows in most
 /// blocks, rotary positions in rows and columns, and at the end squares of patches merged to the
-/// language model's width, so that no connector follows. A picture is read as a film of
-/// `temporal_patch_size` equal frames, as the published model does.
+/// language model's width, so that no connector follows. `temporal_patch_size` frames of a film are
+/// read as one picture, and a picture as that many equal frames.
 /// Reference: Bai et al., Qwen2.5-VL Technical Report, arXiv 2502.13923, section 2.1.
 class Qwen25VlVision : public ImageEncoder {
  public:
   Qwen25VlVision(const Json& config, const WeightScope& scope)
       : shape_(Shape::from_config(config)),
+        film_weight_((scope / "patch_embed" / "proj")
+                         .get("weight", {shape_.width, 3, shape_.frames, shape_.patch_side,
+                                         shape_.patch_side})
+                         .transpose(1, 2)
+                         .flatten(1, 2)
+                         .contiguous()),
         // Equal frames see the sum of the kernels over time.
-        patch_weight_((scope / "patch_embed" / "proj")
-                          .get("weight", {shape_.width, 3, shape_.frames, shape_.patch_side,
-                                          shape_.patch_side})
-                          .sum(2)),
+        patch_weight_(film_weight_.unflatten(1, {shape_.frames, 3}).sum(1)),
         merged_width_(shape_.width * shape_.merge_side * shape_.merge_side),
         merge_norm_(scope / "merger" / "ln_q", shape_.width, kEps),
         merge1_(scope / "merger" / "mlp" / 0, merged_width_, merged_width_),
@@ -178,15 +181,21 @@ class Qwen25VlVision : public ImageEncoder {
   }
 
   PictureFeatures encode(const at::Tensor& pixels) const override {
-    check_shape(pixels, "pixels", {-1, 3, -1, -1});
+    const bool film = pixels.dim() == 5;
+    if (film) {
+      check_shape(pixels, "pixels", {-1, shape_.frames, 3, -1, -1});
+    } else {
+      check_shape(pixels, "pixels", {-1, 3, -1, -1});
+    }
     const int64_t side = shape_.patch_side * shape_.merge_side;
-    check(pixels.size(2) > 0 && pixels.size(3) > 0 && pixels.size(2) % side == 0 &&
-              pixels.size(3) % side == 0,
+    check(pixels.size(-2) > 0 && pixels.size(-1) > 0 && pixels.size(-2) % side == 0 &&
+              pixels.size(-1) % side == 0,
           ErrorCode::kInvalidArgument,
           "pixels: expected sides that are multiples of " + std::to_string(side) + ", got " +
               shape_text(pixels.sizes()));
-    const at::Tensor patches =
-        at::conv2d(pixels.to(patch_weight_.options()), patch_weight_, {}, shape_.patch_side);
+    const at::Tensor& weight = film ? film_weight_ : patch_weight_;
+    const at::Tensor seen = film ? pixels.flatten(1, 2) : pixels;
+    const at::Tensor patches = at::conv2d(seen.to(weight.options()), weight, {}, shape_.patch_side);
     const PatchGrid grid{static_cast<int32_t>(patches.size(2)),
                          static_cast<int32_t>(patches.size(3))};
     const RopeTable places = places_of(grid, pixels.size(0));
@@ -201,6 +210,7 @@ class Qwen25VlVision : public ImageEncoder {
              static_cast<int32_t>(grid.columns / shape_.merge_side)}};
   }
 
+  int64_t frames_together() const override { return shape_.frames; }
   int64_t width() const override { return shape_.out_width; }
   const Linear* class_head() const override { return nullptr; }
 
@@ -225,6 +235,7 @@ class Qwen25VlVision : public ImageEncoder {
   }
 
   Shape shape_;
+  at::Tensor film_weight_;   // [D, T * 3, S, S]
   at::Tensor patch_weight_;  // [D, 3, S, S]
   int64_t merged_width_;
   RmsNorm merge_norm_;

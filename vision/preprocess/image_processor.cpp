@@ -33,12 +33,25 @@ ImageProcessorPtr make_image_processor(const Json& config) {
   return image_processors().make(config.at("image_processor_type").as_string(), config);
 }
 
+namespace {
+
+/// A frame of Qwen's is fewer tokens than a picture.
+/// Reference: the sizes of transformers' Qwen2VLVideoProcessor.
+void set_qwen_film_size(Json& config) {
+  const int64_t side = config.get("patch_size", 14) * config.get("merge_size", 2);
+  config.set("min_pixels", 128 * side * side);
+  config.set("max_pixels", 768 * side * side);
+}
+
+}  // namespace
+
 ImageProcessorPtr make_film_processor(Json config) {
   config.set("do_image_splitting", false);
   const Json* sampling = config.find("video_sampling");
   const Json* size = sampling != nullptr ? sampling->find("video_size") : nullptr;
   if (size == nullptr) size = config.find("max_image_size");
   if (size != nullptr) config.set("size", Json(*size));
+  if (config.get("image_processor_type", "").starts_with("Qwen2VL")) set_qwen_film_size(config);
   return make_image_processor(config);
 }
 

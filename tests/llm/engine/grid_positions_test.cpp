@@ -46,13 +46,32 @@ TEST_CASE("a picture's tokens share a time and count rows and columns from there
   CHECK(axis(positions, 2) == Numbers{0, 1, 2, 3, 4, 2, 3, 4, 5, 6});
 }
 
-TEST_CASE("each frame is a picture behind the one before") {
+TEST_CASE("each source is a picture behind the one before") {
+  CompressedTokens tokens = pictures(2, 3, 1);
+  tokens.origin.source = at::tensor({0, 0, 0, 1, 1, 1}, at::kInt);
   TokenSequence sequence;
-  sequence.segments = {pictures(2, 3, 1)};
+  sequence.segments = {tokens};
   const at::Tensor positions = grid_positions(sequence);
   CHECK(axis(positions, 0) == Numbers{0, 0, 0, 3, 3, 3});
   CHECK(axis(positions, 1) == Numbers{0, 1, 2, 3, 4, 5});
   CHECK(axis(positions, 2) == Numbers{0, 0, 0, 3, 3, 3});
+}
+
+TEST_CASE("frames of a film share rows and columns and are apart in time") {
+  TokenSequence sequence;
+  sequence.segments = {text(1), pictures(3, 1, 2), text(1)};
+  const at::Tensor positions = grid_positions(sequence, 2);
+  CHECK(axis(positions, 0) == Numbers{0, 1, 1, 3, 3, 5, 5, 3});
+  CHECK(axis(positions, 1) == Numbers{0, 1, 1, 1, 1, 1, 1, 3});
+  CHECK(axis(positions, 2) == Numbers{0, 1, 2, 1, 2, 1, 2, 3});
+}
+
+TEST_CASE("frames that are left out leave a gap, and steps need not be exact") {
+  CompressedTokens tokens = pictures(5, 1, 1);
+  tokens.origin.pts_seconds = at::tensor({0., 0.52, 1., 2.5, 2.98}, at::kDouble);
+  TokenSequence sequence;
+  sequence.segments = {tokens};
+  CHECK(axis(grid_positions(sequence, 4), 0) == Numbers{0, 2, 4, 10, 12});
 }
 
 TEST_CASE("a token that stands for several is in their middle") {

@@ -36,6 +36,17 @@ TEST_CASE("Qwen2.5-VL's encoder reads each picture by itself") {
   CHECK_THAT(alone, CloseTo(stored("features").slice(0, 1), 1e-4, 1e-5));
 }
 
+TEST_CASE("Qwen2.5-VL's encoder reads a picture as a film of equal frames") {
+  const auto encoder = tiny_encoder(golden().at("config"));
+  CHECK(encoder->frames_together() == 2);
+  const at::Tensor pixels = stored("pixels");
+  const PictureFeatures still = encoder->encode(at::stack({pixels, pixels}, 1));
+  CHECK_THAT(still.features, CloseTo(stored("features"), 1e-4, 1e-5));
+  const PictureFeatures moving = encoder->encode(at::stack({pixels, pixels.flip(3)}, 1));
+  CHECK_FALSE(at::allclose(moving.features, still.features, 1e-2, 1e-2));
+  CHECK_THROWS_WITH(encoder->encode(at::zeros({1, 3, 3, 40, 24})), Catch::Contains("pixels"));
+}
+
 TEST_CASE("Qwen2.5-VL's encoder refuses what it cannot read") {
   Json config = golden().at("config");
   const auto encoder = tiny_encoder(config);
