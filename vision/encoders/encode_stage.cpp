@@ -6,6 +6,7 @@
 
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
+#include "vision/encoders/encoder_replay.h"
 
 namespace lv::vision {
 namespace {
@@ -22,7 +23,7 @@ struct ProcessedFrame {
 class EncodeStage : public Stage<FrameBatch, VisualTokens> {
  public:
   EncodeStage(EncodeParts parts, EncodeOptions options)
-      : parts_(std::move(parts)), options_(options) {
+      : parts_(std::move(parts)), options_(options), encoder_(parts_.encoder) {
     check(parts_.processor && parts_.encoder, ErrorCode::kInvalidArgument,
           "encode: expected an image processor and an encoder");
     check(options_.max_frames >= 1, ErrorCode::kInvalidArgument,
@@ -265,10 +266,7 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
   PictureFeatures encoded(const at::Tensor& pixels) const {
     std::vector<PictureFeatures> all;
     for (const at::Tensor& some : pixels.split(kPicturesAtOnce)) {
-      const MergingEncoder* merging = parts_.encoder->merging();
-      const bool asked = options_.merging || (options_.saliency && merging != nullptr);
-      all.push_back(asked ? merging->encode_merged(some, how_to_merge())
-                          : parts_.encoder->encode(some));
+      all.push_back(encoder_.encode(some, how_to_merge()));
     }
     return joined(all);
   }
@@ -329,6 +327,7 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
 
   EncodeParts parts_;
   EncodeOptions options_;
+  EncoderReplay encoder_;
 };
 
 /// A row's worth of each part that says something, `otherwise` of those that do not; undefined if

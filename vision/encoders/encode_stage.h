@@ -35,13 +35,13 @@ std::string merging_obstacle(const EncodeParts& parts);
 std::optional<LayerMerging> merging_for(const TomeParams& tome, const EncodeParts& parts);
 
 struct EncodeOptions {
-  int64_t max_frames = 4;              // in one next(), which bounds its work
-  int64_t max_set_pictures = 256;      // that an image processor regards together
-  int64_t max_set_pixels = 1LL << 28;  // of all of them, which wait until the last is there
-  int64_t labels = 5;                  // per picture, at most
-  double min_probability = 0.02;       // of a label
+  int64_t max_frames = 4;                    // in one next(), which bounds its work
+  int64_t max_set_pictures = 256;            // that an image processor regards together
+  int64_t max_set_pixels = 1LL << 28;        // of all of them, which wait until the last is there
+  int64_t labels = 5;                        // per picture, at most
+  double min_probability = 0.02;             // of a label
   std::optional<LayerMerging> merging = {};  // between the encoder's layers; reported if set
-  bool saliency = false;               // whether tokens say it, where the encoder can
+  bool saliency = false;                     // whether tokens say it, where the encoder can
 };
 
 /// Frames to visual tokens, which keep their batch's source. A batch of more than `max_frames`

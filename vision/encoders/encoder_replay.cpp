@@ -15,32 +15,38 @@ namespace lv::vision {
 namespace {
 
 constexpr int64_t kMostPictures = 16;  // more keep the device busy
-constexpr size_t kMostTapes = 8;      // each holds the activations of its pictures
+constexpr size_t kMostTapes = 8;       // each holds the activations of its pictures
 
 /// What must be the same for a recording to serve.
 using Request = std::tuple<std::vector<int64_t>, at::ScalarType, double, LayerMerging::Schedule,
                            LayerMerging::Attention, LayerMerging::Order, bool>;
 
 Request request_of(const at::Tensor& pixels, const LayerMerging& merging) {
-  return {pixels.sizes().vec(), pixels.scalar_type(), merging.keep,
-          merging.schedule,     merging.attention,    merging.order, merging.tell_saliency};
+  return {pixels.sizes().vec(), pixels.scalar_type(), merging.keep,         merging.schedule,
+          merging.attention,    merging.order,        merging.tell_saliency};
 }
 
-/// The tensors of features, and the features made of other ones.
+/// Calls `see` with each tensor that features hold.
+template <typename Features, typename See>
+void for_tensors(Features& all, See see) {
+  see(all.features);
+  if (all.saliency.defined()) see(all.saliency);
+  if (!all.merged) return;
+  see(all.merged->row_of);
+  see(all.merged->sizes);
+  see(all.merged->likeness);
+}
+
 std::vector<at::Tensor> tensors_of(const PictureFeatures& all) {
-  if (all.saliency.defined()) return {all.features, all.saliency};
-  if (!all.merged) return {all.features};
-  return {all.features, all.merged->row_of, all.merged->sizes, all.merged->likeness};
+  std::vector<at::Tensor> tensors;
+  for_tensors(all, [&](const at::Tensor& tensor) { tensors.push_back(tensor); });
+  return tensors;
 }
 
+/// Features like those that `tensors` were of.
 PictureFeatures copied(PictureFeatures like, const std::vector<at::Tensor>& tensors) {
-  like.features = tensors[0].clone();
-  if (like.saliency.defined()) like.saliency = tensors[1].clone();
-  if (like.merged) {
-    like.merged->row_of = tensors[1].clone();
-    like.merged->sizes = tensors[2].clone();
-    like.merged->likeness = tensors[3].clone();
-  }
+  auto next = tensors.begin();
+  for_tensors(like, [&](at::Tensor& tensor) { tensor = (next++)->clone(); });
   return like;
 }
 

@@ -33,9 +33,10 @@ class MergingStream {
   void pass(const VitLayer& layer, int64_t pairs) {
     check_cancelled();
     const VitLayer::Attended attended = layer.attend({state_.features, delta_}, bias());
-    state_.features = attended.stream.sum();
+    state_.features = attended.stream.x;
     const Clock::time_point start = Clock::now();
-    state_ = merge(state_, match_keys(attended.keys, pairs, begin_.whole > 0));
+    state_ =
+        merge(state_, match_keys(attended.keys, pairs, begin_.whole > 0), attended.stream.delta);
     took_ += Clock::now() - start;
     Residual stream = layer.feed_forward({state_.features});
     state_.features = std::move(stream.x);

@@ -186,7 +186,8 @@ TEST_CASE("stills of a run are one set where the processor regards one, whatever
   EncodeParts sets = parts();
   sets.film_processor = sets.processor;
   sets.processor = std::make_shared<SetSize>();
-  const auto source = make_encode(sets)->start(source_of(stills_and_film()));
+  const auto stage = make_encode(sets);
+  const auto source = stage->start(source_of(stills_and_film()));
   const std::vector<VisualTokens> out = collect(*source);
   REQUIRE(out.size() == 3);
   CHECK(at::equal(out[0].origin.source, at::full({8}, 1, at::kInt)));
@@ -195,7 +196,8 @@ TEST_CASE("stills of a run are one set where the processor regards one, whatever
   CHECK(at::equal(out[1].features, at::full({4, 3}, 2.f)));
   CHECK_FALSE(source->next());
   // Without regard to the others they come as they are read.
-  const auto streamed = make_encode(parts())->start(source_of(stills_and_film()));
+  const auto regardless = make_encode(parts());
+  const auto streamed = regardless->start(source_of(stills_and_film()));
   CHECK(streamed->next()->origin.source[0].item<int32_t>() == 0);
   CHECK(streamed->next()->origin.source[0].item<int32_t>() == 1);
 }
@@ -270,7 +272,8 @@ TEST_CASE("pictures of several sizes are encoded without what fills them up") {
 
 TEST_CASE("encoding nothing gives nothing") {
   CHECK(run(parts(), {}, frames(0)).empty());
-  const auto source = make_encode(parts())->start(source_of(std::vector<FrameBatch>{}));
+  const auto stage = make_encode(parts());
+  const auto source = stage->start(source_of(std::vector<FrameBatch>{}));
   CHECK_FALSE(source->next());
   CHECK_FALSE(source->next());
 }
