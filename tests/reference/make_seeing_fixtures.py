@@ -13,8 +13,8 @@ from PIL import Image
 import auroracap as aurora
 import leopard
 from fixtures import RANDOM, draw_ids, give_weights, main, write
-from vlora import Vlora, Whole, read
 from token_merging import clip_features
+from vlora import Vlora, Whole, read
 
 
 def picture(height, width):
@@ -215,6 +215,24 @@ def vlora(folder, image, **choice):
                       RANDOM.choice([2, 4]), RANDOM.choice([4, 6]), RANDOM.choice([1, 2, 4]), **choice)
     tower = tf.CLIPVisionModel(tf.CLIPVisionConfig(**sight, attn_implementation="eager"))
     parts, stored = give_weights(torch.nn.ModuleDict(dict(text=model, generator=generator, tower=tower)))
+    processor = tf.CLIPImageProcessorPil(size=dict(shortest_edge=32), crop_size=dict(height=32, width=32))
+    pads = RANDOM.choice([True, False])
+    seen = on_square(image, processor.image_mean) if pads else image
+    ids = draw_ids(3, text["vocab_size"], 12)
+    place = RANDOM.randrange(1, 11)
+    with torch.no_grad():
+        pixels = torch.as_tensor(processor(seen, return_tensors="np")["pixel_values"])
+        features = tower(pixel_values=pixels, output_hidden_states=True).hidden_states[-2][:, 1:]
+        worn = generator(features[0], text["num_key_value_heads"] * 16)
+        logits, said = read(model, ids, place, 12, worn)
+    ids[place] = -200
+    whole = Whole(model, tower, generator, processor, RANDOM.choice([True, False]), stored,
+                  image_aspect_ratio="pad" if pads else "square")
+    factors = torch.stack([a.T for a, _ in worn.values()])
+    write(folder, "vlora", [whole], dict(picture_0=torch.from_numpy(image), input_ids=ids.unsqueeze(0)),
+          dict(image_features=features[0], factors=factors, logits=logits, greedy_ids=said))
+
+
 def auroracap(folder, images, by_size, xtuner):
     """CLIP, a projector and Llama, between whose encoder's layers tokens merge. `xtuner`: in three folders, as the release is."""
     text = dict(sizes(), rope_parameters=dict(rope_type="linear", rope_theta=1e4, factor=4.0))
@@ -273,24 +291,6 @@ def siglip2(folder, images):
     counts = inputs["spatial_shapes"].prod(-1).tolist()
     write(folder, "siglip2_vision_model", [model.to(stored), processor], stills(images),
           {f"features_{i}": rows[:count] for i, (rows, count) in enumerate(zip(seen, counts))})
-
-
-    processor = tf.CLIPImageProcessorPil(size=dict(shortest_edge=32), crop_size=dict(height=32, width=32))
-    pads = RANDOM.choice([True, False])
-    seen = on_square(image, processor.image_mean) if pads else image
-    ids = draw_ids(3, text["vocab_size"], 12)
-    place = RANDOM.randrange(1, 11)
-    with torch.no_grad():
-        pixels = torch.as_tensor(processor(seen, return_tensors="np")["pixel_values"])
-        features = tower(pixel_values=pixels, output_hidden_states=True).hidden_states[-2][:, 1:]
-        worn = generator(features[0], text["num_key_value_heads"] * 16)
-        logits, said = read(model, ids, place, 12, worn)
-    ids[place] = -200
-    whole = Whole(model, tower, generator, processor, RANDOM.choice([True, False]), stored,
-                  image_aspect_ratio="pad" if pads else "square")
-    factors = torch.stack([a.T for a, _ in worn.values()])
-    write(folder, "vlora", [whole], dict(picture_0=torch.from_numpy(image), input_ids=ids.unsqueeze(0)),
-          dict(image_features=features[0], factors=factors, logits=logits, greedy_ids=said))
 
 
 FIXTURES = dict(
