@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <initializer_list>
 #include <utility>
 #include <vector>
 
@@ -287,12 +288,12 @@ Index under(std::string_view prefix, Index text) {
   return whole;
 }
 
-/// The id of the token that stands for a picture's rows, -1 if the vocabulary has none.
-int64_t mark_id(const Json& metadata) {
+/// The id of a token that stands for visual rows, the first that the vocabulary has; -1 for none.
+int64_t mark_id(const Json& metadata, std::initializer_list<const char*> marks) {
   const Json* tokens = metadata.find("tokenizer.ggml.tokens");
   if (tokens == nullptr) return -1;
   const Json::Array& all = tokens->as_array();
-  for (const char* mark : {"<image>", "<|image_pad|>"}) {
+  for (const char* mark : marks) {
     const auto it = std::ranges::find(all, Json(mark));
     if (it != all.end()) return it - all.begin();
   }
@@ -344,7 +345,8 @@ GgufPart with_projector(GgufPart text, const std::string& path) {
   whole.config.set("model_type", kind->model_type);
   whole.config.set("tie_word_embeddings", text.config.at("tie_word_embeddings"));
   whole.config.set("text_config", std::move(text.config));
-  whole.config.set("image_token_id", mark_id(text.metadata));
+  whole.config.set("image_token_id", mark_id(text.metadata, {"<image>", "<|image_pad|>"}));
+  whole.config.set("video_token_id", mark_id(text.metadata, {"<video>", "<|video_pad|>"}));
   kind->configure(file, whole.config);
   whole.tensors = under(kind->text, std::move(text.tensors));
   add_tensors(file, *kind, whole.tensors);

@@ -43,8 +43,8 @@ def add_tokenizer(writer, folder, vocabulary, options):
     description = read_json(folder / "tokenizer.json")
     if not description:  # the tokens of fixtures without text, of which one stands for pictures
         whole = read_json(folder / "config.json")
-        mark = whole.get("image_token_id", whole.get("image_token_index", -1))
-        writer.add_token_list(["<image>" if i == mark else f"[PAD{i}]" for i in range(vocabulary)])
+        marks = {whole.get(f"{kind}_token_id", whole.get(f"{kind}_token_index")): f"<{kind}>" for kind in ("image", "video")}
+        writer.add_token_list([marks.get(i, f"[PAD{i}]") for i in range(vocabulary)])
         return
     model, settings = description["model"], read_json(folder / "tokenizer_config.json")
     tokens, types = [f"[PAD{i}]" for i in range(vocabulary)], [gguf.TokenType.UNUSED] * vocabulary
@@ -168,7 +168,7 @@ def idefics3_eyes(writer, whole, config, images):
     writer.add_vision_attention_layernorm_eps(config["layer_norm_eps"])
     writer.add_vision_projector_scale_factor(whole["scale_factor"])
     writer.add_vision_use_gelu(True)
-    writer.add_vision_preproc_image_size(images["size"]["longest_edge"])
+    writer.add_vision_preproc_image_size(images.get("size", {}).get("longest_edge", config["image_size"]))
     return lambda name, x: [(name, x)]
 
 
