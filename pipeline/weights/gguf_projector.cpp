@@ -115,8 +115,9 @@ void configure_mlp(const File& file, Json& whole) {
         file.path + ": clip.vision.image_grid_pinpoints: pictures in tiles are not read here");
   const bool clip = file.has("v.class_embd");
   Json vision = tower_config(file, clip ? "clip_vision_model" : "siglip_vision_model");
-  const bool gelu = file.clip.flag("use_gelu");
-  vision.set("hidden_act", gelu ? (clip ? "gelu" : "gelu_pytorch_tanh") : "quick_gelu");
+  // Converters know no name for SigLIP's, which is always the same.
+  const char* const clip_act = file.clip.flag("use_gelu") ? "gelu" : "quick_gelu";
+  vision.set("hidden_act", clip ? clip_act : "gelu_pytorch_tanh");
   const int64_t layers = vision.at("num_hidden_layers").as_int();
   const Json* read = file.vision.find("feature_layer");
   if (read != nullptr && !read->as_array().empty()) {
