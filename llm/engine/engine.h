@@ -16,7 +16,7 @@ namespace lv::llm {
 struct EngineRequest {
   at::Tensor embeddings;            // [n, D], at least one row
   at::Tensor positions;             // [n, axes] int64 of models whose places have several axes, and
-                                    // then the answer follows the largest; undefined: 0, 1, ...
+                                    // then the answer follows the last; undefined: 0, 1, ...
   std::vector<int64_t> prompt_ids;  // the text among them, for the repetition penalty
   GenerationOptions options;        // stop words are not looked at here
   std::vector<int64_t> stop_ids;    // tokens that end the answer and are not part of it

@@ -59,7 +59,7 @@ class LanguageModel {
   at::Tensor positions(const TokenSequence& sequence) const;
 
   /// Where the first token of the answer stands, for a model whose answers do not begin behind the
-  /// largest position.
+  /// last row's place.
   std::optional<int64_t> answer_position(const TokenSequence& sequence) const;
 
   /// The token embeddings of a text, without the template: [n, D].

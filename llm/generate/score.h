@@ -20,7 +20,7 @@ struct Score {
 struct RowsBefore {
   at::Tensor rows;
   at::Tensor positions = {};                    // [m, axes], as LanguageModel::positions() says
-  std::optional<int64_t> answer_position = {};  // where ids begin if not behind the largest
+  std::optional<int64_t> answer_position = {};  // where ids begin if not behind the last
   const WornWeights* worn = nullptr;            // null for nothing
 };
 

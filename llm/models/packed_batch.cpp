@@ -26,7 +26,7 @@ void check_batch(const PackedBatch& batch, int64_t width) {
 
 int64_t position_behind(int64_t count, const RowsRead& read) {
   if (read.answer_position) return *read.answer_position;
-  return read.positions.defined() ? read.positions.max().item<int64_t>() + 1 : count;
+  return read.positions.defined() ? read.positions[-1].max().item<int64_t>() + 1 : count;
 }
 
 PackedBatch pack(const std::vector<SequenceStep>& steps) {

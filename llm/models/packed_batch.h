@@ -28,7 +28,8 @@ struct RowsRead {
   const WornWeights* worn = nullptr;
 };
 
-/// Where the first token behind `count` rows stands.
+/// Where the first token behind `count` rows stands: behind the last of them, which a frame
+/// of a film may lie beyond in time.
 int64_t position_behind(int64_t count, const RowsRead& read);
 
 }  // namespace lv::llm

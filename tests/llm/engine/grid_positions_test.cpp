@@ -4,6 +4,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "llm/models/packed_batch.h"
+
 namespace lv::llm {
 namespace {
 
@@ -96,6 +98,13 @@ TEST_CASE("grids of any size are told from their boxes") {
 
 TEST_CASE("a sequence of nothing has no positions") {
   CHECK(grid_positions({}).sizes() == at::IntArrayRef({0, 3}));
+}
+
+TEST_CASE("an answer follows the last row, though a film reaches further in time") {
+  const at::Tensor positions = at::tensor({0, 0, 0, 24, 1, 1, 3, 3, 3}, at::kLong).view({3, 3});
+  CHECK(position_behind(3, {.positions = positions}) == 4);
+  CHECK(position_behind(3, {}) == 3);
+  CHECK(position_behind(3, {.positions = positions, .answer_position = 2}) == 2);
 }
 
 TEST_CASE("a picture that is worn leaves its place empty") {
