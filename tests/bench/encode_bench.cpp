@@ -12,12 +12,13 @@
 #include "pipeline/weights/model_parts.h"
 #include "vision/encoders/encoder_replay.h"
 
-// encode_bench MODEL DEVICE DTYPE PICTURES [REPEATS [KEEP [plain]]]: milliseconds in which an image
-// encoder reads a batch of random pictures that are on its device already, median after three to
-// warm up, with the share KEEP of their tokens left by merging between its layers (all by default);
-// "plain" does not let a merged token count more than another in attention. One line of JSON, with
-// the share of the time that matching and merging took; on a GPU, took to be queued.
-// tests/peers/clip_vision_compare.py runs it beside transformers.
+// encode_bench MODEL DEVICE DTYPE PICTURES [REPEATS [KEEP [plain] [decreasing]]]: milliseconds in
+// which an image encoder reads a batch of random pictures that are on its device already, median
+// after three to warm up, with the share KEEP of their tokens left by merging between its layers
+// (all by default); "plain" does not let a merged token count more than another in attention,
+// "decreasing" merges most in the first layers. One line of JSON, with the share of the time that
+// matching and merging took; on a GPU, took to be queued. tests/peers/clip_vision_compare.py runs
+// it beside transformers.
 
 namespace lv {
 namespace {
@@ -67,13 +68,18 @@ void run(const std::string& path, const std::string& device, const std::string& 
 int main(int argc, char** argv) {
   const c10::InferenceMode no_autograd;
   if (argc < 5) {
-    std::fprintf(stderr, "encode_bench MODEL DEVICE DTYPE PICTURES [REPEATS [KEEP [plain]]]\n");
+    std::fprintf(
+        stderr, "encode_bench MODEL DEVICE DTYPE PICTURES [REPEATS [KEEP [plain] [decreasing]]]\n");
     return 2;
   }
   try {
     lv::vision::LayerMerging merging;
     if (argc > 6) merging.keep = std::stod(argv[6]);
-    if (argc > 7) merging.attention = lv::vision::LayerMerging::Attention::kPlain;
+    for (int i = 7; i < argc; ++i) {
+      const std::string word = argv[i];
+      if (word == "plain") merging.attention = lv::vision::LayerMerging::Attention::kPlain;
+      if (word == "decreasing") merging.schedule = lv::vision::LayerMerging::Schedule::kDecreasing;
+    }
     lv::run(argv[1], argv[2], argv[3], std::stoll(argv[4]), argc > 5 ? std::stoi(argv[5]) : 10,
             merging);
   } catch (const std::exception& problem) {
