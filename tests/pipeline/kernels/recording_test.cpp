@@ -47,6 +47,7 @@ TEST_CASE("what waits for the GPU is not recorded, and does no harm", "[.gpu]") 
                            one),
                        Error, IsError(ErrorCode::kCancelled, "stop"));
   CHECK((one + one).item<float>() == 2);
+  CHECK(at::rand({8}, one.options()).lt(1).all().item<bool>());
 }
 
 }  // namespace lv
