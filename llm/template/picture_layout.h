@@ -22,7 +22,7 @@ struct PicturePiece {
 struct PictureSurroundings {
   int64_t numbered = 0;        // pictures whose numbers were told before, in the whole prompt
   bool after_picture = false;  // other visual tokens end right before these
-  std::string_view next;       // the text behind them; empty if none or other visual tokens follow
+  std::string_view next = {};  // the text behind them; empty if none or other visual tokens follow
 };
 
 /// How a family of models reads pictures between text.
