@@ -25,7 +25,9 @@ struct Run {
   const CaptionRequest& request;
   const TaskObserver& observer;
   const Stages& stages;
-  const vision::TextReader* reader;  // null if nothing is to be read
+  StagePtr<FrameBatch, VisualTokens> encode;       // as the request's compression asks
+  StagePtr<ClipTokens, VisualContext> compressor;  // likewise
+  const vision::TextReader* reader;                // null if nothing is to be read
   StageClock clock;
   TaskResult result;
 
@@ -116,9 +118,8 @@ class AllFrames : public Source<FrameBatch> {
 
 VisualTokens look_at(Run& run) {
   const auto count = static_cast<double>(run.request.sources.size());
-  const auto stage = run.stages.encode(run.request.compression);
-  auto encoded =
-      timed(stage->start(std::make_unique<AllFrames>(run)), run.clock, run.result.times.encode);
+  auto encoded = timed(run.encode->start(std::make_unique<AllFrames>(run)), run.clock,
+                       run.result.times.encode);
   std::vector<VisualTokens> parts;
   run.progress("encode", 0);
   while (auto tokens = encoded->next()) {
@@ -134,9 +135,8 @@ VisualTokens look_at(Run& run) {
 VisualContext compress(Run& run, VisualTokens visual) {
   run.progress("compress", 0);
   run.result.tokens.visual_in = visual.features.size(0);
-  auto stage = run.stages.compress(run.request.compression);
-  auto source = timed(stage->start(source_of_one(ClipTokens{std::move(visual), {}, {}})), run.clock,
-                      run.result.times.compress);
+  auto source = timed(run.compressor->start(source_of_one(ClipTokens{std::move(visual), {}, {}})),
+                      run.clock, run.result.times.compress);
   std::optional<VisualContext> context = source->next();
   check(context.has_value(), ErrorCode::kInternal, "compress: expected one result, got none");
   if (const auto* tokens = std::get_if<CompressedTokens>(&*context)) {
@@ -193,7 +193,15 @@ Captioner::Captioner(Stages stages, std::shared_ptr<const vision::TextReader> re
 TaskResult Captioner::caption(const CaptionRequest& request, const TaskObserver& observer) const {
   check(!request.sources.empty(), ErrorCode::kInvalidArgument,
         "caption: expected at least one file, got none");
-  Run run{request, observer, stages_, request.read ? reader_.get() : nullptr, {}, {}};
+  // What cannot be asked for is said before anything long begins.
+  Run run{request,
+          observer,
+          stages_,
+          stages_.encode(request.compression),
+          stages_.compress(request.compression),
+          request.read ? reader_.get() : nullptr,
+          {},
+          {}};
   run.result.task = "caption";
   run.result.model = model_;
   for (const MediaRequest& source : request.sources)
