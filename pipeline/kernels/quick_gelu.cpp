@@ -6,7 +6,7 @@
 
 namespace lv {
 
-at::Tensor quick_gelu(const at::Tensor& x) {
+at::Tensor quick_gelu(at::Tensor x) {
   if (!kernels_take(x) || x.numel() % 8 != 0) return quick_gelu_reference(x);
   launch_quick_gelu(x.mutable_data_ptr(), *element_of(x.scalar_type()), x.numel(),
                     current_stream(x));

@@ -8,7 +8,7 @@ namespace lv {
 /// given away: a GPU writes the result over it, in one kernel that computes in float32, if it is
 /// contiguous and a multiple of 8 elements of float32, float16 or bfloat16. Elsewhere
 /// quick_gelu_reference().
-at::Tensor quick_gelu(const at::Tensor& x);
+at::Tensor quick_gelu(at::Tensor x);
 
 /// The same by operators of LibTorch, which leave `x` alone.
 at::Tensor quick_gelu_reference(const at::Tensor& x);

@@ -9,9 +9,9 @@ namespace lv::vision {
 
 Activation activation_named(const std::string& name, const char* key) {
   if (name == "quick_gelu") return quick_gelu;
-  if (name == "gelu") return [](const at::Tensor& x) { return at::gelu(x); };
-  if (name == "gelu_pytorch_tanh") return [](const at::Tensor& x) { return at::gelu(x, "tanh"); };
-  if (name == "silu") return [](const at::Tensor& x) { return at::silu(x); };
+  if (name == "gelu") return [](at::Tensor x) { return at::gelu_(x); };
+  if (name == "gelu_pytorch_tanh") return [](at::Tensor x) { return at::gelu_(x, "tanh"); };
+  if (name == "silu") return [](at::Tensor x) { return at::silu_(x); };
   throw Error(
       ErrorCode::kUnimplemented,
       std::string(key) + ": expected quick_gelu, gelu, gelu_pytorch_tanh or silu, got " + name);

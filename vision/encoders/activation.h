@@ -6,7 +6,7 @@
 
 namespace lv::vision {
 
-using Activation = at::Tensor (*)(const at::Tensor&);
+using Activation = at::Tensor (*)(at::Tensor);
 
 /// The activation that configurations call `name`: quick_gelu, gelu, gelu_pytorch_tanh or silu. It
 /// may write over what it is given. Throws kUnimplemented on others; `key` starts the text.

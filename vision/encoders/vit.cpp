@@ -115,8 +115,9 @@ VitLayer::VitLayer(const WeightScope& scope, const VitShape& shape)
       heads_(shape.heads),
       activation_(activation_named(shape.activation, "hidden_act")) {}
 
-VitLayer::Attended VitLayer::attend(const Residual& in, const at::Tensor& bias) const {
+VitLayer::Attended VitLayer::attend(Residual in, const at::Tensor& bias) const {
   auto [x, normed] = norm1_.of_sum(in.x, in.delta);
+  in = {};  // nobody needs them apart any more
   const std::vector<at::Tensor> qkv = qkv_(normed);
   const at::Tensor keys = by_heads(qkv[1], heads_);
   const at::Tensor mixed =
@@ -142,14 +143,16 @@ at::Tensor VitLayer::attention_got(const Residual& in, bool from_first) const {
   return sum / heads_;
 }
 
-Residual VitLayer::feed_forward(const Residual& in) const {
+Residual VitLayer::feed_forward(Residual in) const {
   auto [x, normed] = norm2_.of_sum(in.x, in.delta);
+  in = {};
   return {std::move(x), fc2_(activation_(fc1_(normed)))};
 }
 
-Residual VitLayer::operator()(const Residual& in) const {
+Residual VitLayer::operator()(Residual in) const {
   check_cancelled();
-  return feed_forward(attend(in).stream);
+  Residual half = attend(std::move(in)).stream;  // and lets go of the keys
+  return feed_forward(std::move(half));
 }
 
 PatchEmbedding::PatchEmbedding(const WeightScope& scope, const VitShape& shape)
@@ -205,7 +208,7 @@ at::Tensor stream_after(const std::vector<int64_t>& read, const std::vector<VitL
   Residual stream{std::move(x)};
   for (int64_t i = 0; i <= last; ++i) {
     if (i == last && i > 0 && enter) enter(layers.at(i - 1), stream);
-    if (i > 0) stream = layers.at(i - 1)(stream);
+    if (i > 0) stream = layers.at(i - 1)(std::move(stream));
     for (size_t k = 0; k < read.size(); ++k) {
       if (read[k] == i) chosen[k] = stream.sum();
     }

@@ -39,7 +39,7 @@ struct Residual {
 class VitLayer {
  public:
   VitLayer(const WeightScope& scope, const VitShape& shape);
-  Residual operator()(const Residual& in) const;
+  Residual operator()(Residual in) const;
 
   /// The first half: the stream with attention added, and the keys.
   struct Attended {
@@ -47,12 +47,12 @@ class VitLayer {
     at::Tensor keys;  // [P, H, N, Dh]
   };
   /// `bias`, if defined, is added to the logits, [P, 1, 1, N].
-  Attended attend(const Residual& in, const at::Tensor& bias = {}) const;
+  Attended attend(Residual in, const at::Tensor& bias = {}) const;
   /// The attention that each place gets, [P, N] float32: the mean over heads of what the first
   /// place gives, or all do.
   at::Tensor attention_got(const Residual& in, bool from_first) const;
   /// The second half: the stream with the MLP added.
-  Residual feed_forward(const Residual& in) const;
+  Residual feed_forward(Residual in) const;
 
  private:
   LayerNorm norm1_, norm2_;
