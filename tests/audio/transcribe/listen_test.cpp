@@ -39,7 +39,8 @@ AudioChunk sound_at(at::Tensor samples, double pts_seconds) {
 }
 
 std::vector<AudioTokens> hear(std::vector<AudioChunk> chunks) {
-  const auto source = make_listen(transcriber())->start(source_of(std::move(chunks)));
+  const auto stage = make_listen(transcriber());
+  const auto source = stage->start(source_of(std::move(chunks)));
   return collect(*source);
 }
 
