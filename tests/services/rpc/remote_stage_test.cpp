@@ -278,7 +278,8 @@ TEST_CASE("a message that is too large is refused before it is sent", "[.slow]")
   auto source = over(*server).encode({})->start(source_of_one(grey_frames(46, 1408, 1408, 0)));
   const Error error = error_of([&] { source->next(); });
   CHECK(error.code() == ErrorCode::kResourceExhausted);
-  CHECK_THAT(error.what(), Catch::StartsWith("longview.v1.EncodeRequest: expected at most 268435456"));
+  CHECK_THAT(error.what(),
+             Catch::StartsWith("longview.v1.EncodeRequest: expected at most 268435456"));
 }
 
 TEST_CASE("a server's ceilings win") {
