@@ -30,7 +30,7 @@ at::Tensor visible(int64_t n, int64_t m, CausalMask mask, at::Device device) {
   const at::Tensor key = at::arange(m, options).unsqueeze(0);
   const at::Tensor query = at::arange(n, options).unsqueeze(1) + mask.offset;
   at::Tensor seen = key <= query;
-  if (mask.window > 0) seen = seen & (key > query - mask.window);
+  if (mask.window > 0) seen = seen & ((key > query - mask.window) | (key < mask.sinks));
   return seen;
 }
 
@@ -106,16 +106,17 @@ Partial attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, Ca
 
   const int64_t end = mask.offset + n;
   const bool windowed = mask.window > 0 && mask.window < end;
-  const int64_t begin = windowed ? std::max<int64_t>(0, mask.offset - mask.window + 1) : 0;
+  const int64_t first = mask.offset - mask.window + 1;  // that any query sees
+  const int64_t begin = windowed && mask.sinks == 0 && first > 0 ? first : 0;
   const at::Tensor keys = k.slice(0, begin, end);
   const at::Tensor values = v.slice(0, begin, end);
   const int64_t cached = mask.offset - begin;
   if (!q.is_cpu()) {
-    return attend_at_once(q, keys, values, {cached, mask.window}, scale, at::kFloat);
+    return attend_at_once(q, keys, values, {cached, mask.window, mask.sinks}, scale, at::kFloat);
   }
-  if (n == 1) return attend_cpu(q, keys, values, false, {}, scale);
+  if (n == 1 && !(windowed && mask.sinks > 0)) return attend_cpu(q, keys, values, false, {}, scale);
   if (windowed) {
-    const at::Tensor seen = visible(n, end - begin, {cached, mask.window}, q.device());
+    const at::Tensor seen = visible(n, end - begin, {cached, mask.window, mask.sinks}, q.device());
     const at::Tensor bias = at::zeros(seen.sizes(), q.options()).masked_fill_(~seen, kHidden);
     return attend_cpu(q, keys, values, false, bias, scale);
   }

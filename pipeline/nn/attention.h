@@ -7,11 +7,12 @@
 namespace lv {
 
 /// Which keys a query sees: query i of a run sees key j if j <= offset + i, and of those only the
-/// nearest `window` (itself included) unless `window` is 0. A run that continues `offset` cached
-/// tokens is causal by it; with m keys and n queries, offset = m - n.
+/// first `sinks` and the nearest `window` (itself included) unless `window` is 0. A run that
+/// continues `offset` cached tokens is causal by it; with m keys and n queries, offset = m - n.
 struct CausalMask {
   int64_t offset = 0;
   int64_t window = 0;
+  int64_t sinks = 0;
 };
 
 /// Exact attention over some of the keys. Partial results over disjoint keys merge into the whole.
