@@ -12,41 +12,64 @@
 #include <thread>
 #include <utility>
 
+#include "llm/engine/prefix_cache.h"
 #include "llm/engine/sampler.h"
 #include "llm/models/packed_batch.h"
 #include "pipeline/base/cancellation.h"
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
+#include "pipeline/kernels/free_memory.h"
 
 namespace lv::llm {
 namespace {
 
 constexpr std::chrono::milliseconds kBetweenQuestions{20};
+constexpr int64_t kCachedBytesOnCpu = int64_t{1} << 29;
+constexpr int64_t kCachedTokensOfStates = 1 << 16;
+
+/// Tokens for which there is room, from what was asked and what is free.
+int64_t kv_capacity(const EngineLimits& limits, const KvShape& shape) {
+  if (limits.kv_tokens > 0 || shape.token_bytes() == 0) return limits.kv_tokens;
+  return std::max<int64_t>(1, free_memory(shape.device) / 2 / shape.token_bytes());
+}
+
+int64_t cache_capacity(const EngineLimits& limits, const KvShape& shape, int64_t kv_tokens) {
+  if (limits.cached_tokens >= 0) return limits.cached_tokens;
+  if (shape.token_bytes() == 0) return kCachedTokensOfStates;
+  return shape.device.is_cpu() ? kCachedBytesOnCpu / shape.token_bytes() : kv_tokens;
+}
 
 /// One answer in the making. What follows `mutex` in Loop is noted for each member.
 struct Run {
   Run(EngineRequest asked, int64_t vocabulary)
       : request(std::move(asked)), sampler(request.options, vocabulary) {
-    const int64_t prompt = request.embeddings.size(0);
-    planned_length = std::min(prompt + request.options.max_tokens, request.context_tokens);
+    planned_length = std::min(prompt() + request.options.max_tokens, request.context_tokens);
     sampler.observe(request.prompt_ids);
-    answer_shift = position_behind(prompt, {request.positions, request.answer_position}) - prompt;
+    answer_shift =
+        position_behind(prompt(), {request.positions, request.answer_position}) - prompt();
   }
 
-  bool reading_prompt() const { return length < request.embeddings.size(0); }
+  int64_t prompt() const { return request.embeddings.size(0); }
+  bool reading_prompt() const { return length < prompt(); }
+  /// Rows to read before the next token can be chosen.
+  int64_t unread() const { return prompt() + static_cast<int64_t>(answer.size()) - length; }
+  PromptRows prompt_rows() const {
+    return {request.embeddings, request.positions, request.row_keys};
+  }
 
   // Of the engine's thread alone.
   EngineRequest request;
   Sampler sampler;
   std::optional<SequenceId> sequence;
   int64_t planned_length = 0;
-  int64_t length = 0;        // tokens that the model has read
+  int64_t length = 0;        // rows that the model has read
   int64_t answer_shift = 0;  // from how many tokens stand before an answer's token to its position
-  int64_t last_id = 0;
+  std::vector<int64_t> answer;  // read again if its memory was taken
 
   // Of whoever holds the loop's mutex.
   std::deque<int64_t> ready;
   FinishReason finish = FinishReason::kNone;
+  int64_t cached = 0;
   std::exception_ptr problem;
   bool ended = false;
   bool cancelled = false;
@@ -62,7 +85,9 @@ class Engine::Loop {
       : model_(std::move(model)),
         shape_(model_->shape()),
         limits_(limits),
-        kv_(make_dense_kv_store(shape_.kv())),
+        kv_(shape_.kv(), kv_capacity(limits, shape_.kv())),
+        cache_({kv_, states_}, shape_.kv().page_tokens),
+        cache_tokens_(cache_capacity(limits, shape_.kv(), kv_.capacity_tokens())),
         thread_([this] { work(); }) {}
 
   ~Loop() {
@@ -75,10 +100,14 @@ class Engine::Loop {
   }
 
   const ModelShape& shape() const { return shape_; }
+  int64_t capacity_tokens() const { return kv_.capacity_tokens(); }
 
   void submit(RunPtr run) {
     {
       std::lock_guard lock(mutex_);
+      check(static_cast<int64_t>(waiting_.size()) < limits_.max_waiting,
+            ErrorCode::kResourceExhausted,
+            "engine: " + std::to_string(waiting_.size()) + " prompts are waiting already");
       waiting_.push_back(std::move(run));
     }
     work_.notify_all();
@@ -106,6 +135,16 @@ class Engine::Loop {
     return id;
   }
 
+  int64_t cached_of(const Run& run) {
+    std::lock_guard lock(mutex_);
+    return run.cached;
+  }
+
+  EngineStats stats() {
+    std::lock_guard lock(mutex_);
+    return stats_;
+  }
+
   FinishReason finish_of(const Run& run) {
     std::lock_guard lock(mutex_);
     return run.ended && run.ready.empty() ? run.finish : FinishReason::kNone;
@@ -114,101 +153,181 @@ class Engine::Loop {
  private:
   void work() {
     c10::InferenceMode no_autograd;
-    std::vector<RunPtr> chosen;
-    while (choose(chosen)) step(chosen);
+    std::vector<RunPtr> running;
+    while (choose(running)) step(running);
   }
 
-  /// Waits for something to do and fills `chosen`; false when the engine goes.
-  bool choose(std::vector<RunPtr>& chosen) {
+  /// Waits for something to do and fills `running`; false when the engine goes.
+  bool choose(std::vector<RunPtr>& running) {
     std::unique_lock lock(mutex_);
     for (;;) {
       retire();
       admit();
-      chosen = running_;
-      if (stopped_ || !chosen.empty()) return !stopped_;
+      running = running_;
+      note();
+      if (stopped_ || !running.empty()) return !stopped_;
       work_.wait(lock);
     }
+  }
+
+  void note() {
+    stats_.running = static_cast<int64_t>(running_.size());
+    stats_.waiting = static_cast<int64_t>(waiting_.size());
+    stats_.kv_bytes = kv_.bytes();
+    stats_.cached_tokens = cache_.tokens();
   }
 
   void retire() {
     const auto gone = [&](const RunPtr& run) {
       if (!run->cancelled && !run->ended) return false;
-      if (run->sequence) forget(*run);
+      forget(*run);
       return true;
     };
     std::erase_if(running_, gone);
     std::erase_if(waiting_, gone);
   }
 
+  /// Lets those in that came first, while what they have to read would find room.
   void admit() {
-    int64_t total = 0;
-    for (const RunPtr& run : running_) total += run->planned_length;
+    int64_t wanted = 0;
+    for (const RunPtr& run : running_) wanted += kv_.pages_to_append(*run->sequence, run->unread());
     while (!waiting_.empty() && static_cast<int64_t>(running_.size()) < limits_.max_sequences) {
-      total += waiting_.front()->planned_length;
-      if (!running_.empty() && total > limits_.max_total_tokens) break;
-      running_.push_back(std::move(waiting_.front()));
+      const RunPtr& next = waiting_.front();
+      open(*next);
+      wanted += kv_.pages_to_append(*next->sequence, next->unread());
+      const int64_t evictable = kv_.pages_for_new(cache_.tokens());
+      if (!running_.empty() && wanted > kv_.free_pages() + evictable) {
+        forget(*next);
+        break;
+      }
+      running_.push_back(next);
       waiting_.pop_front();
     }
   }
 
+  /// Begins where an earlier prompt that began alike ended.
+  void open(Run& run) {
+    const auto match = cache_.find(run.prompt_rows());
+    run.sequence = match ? match->sequence : kv_.create();
+    run.length = match ? match->tokens : 0;
+    if (run.answer.empty()) run.cached = run.length;
+  }
+
   void forget(Run& run) {
-    drop({*kv_, states_}, *run.sequence);
+    if (run.sequence) drop({kv_, states_}, *run.sequence);
     run.sequence.reset();
+    run.length = 0;
+  }
+
+  /// How many rows a sequence reads in a step that has room for so many of prompts.
+  int64_t rows_to_read(const Run& run, int64_t room) const {
+    if (run.unread() == 1 && !run.reading_prompt()) return 1;
+    int64_t count = std::min(run.unread(), room);
+    if (run.reading_prompt()) count = std::min(count, run.prompt() - run.length);
+    // States are kept at the place from which others can go on.
+    const int64_t stop = cache_.reusable(run.prompt());
+    if (shape_.kv_heads == 0 && run.length < stop) count = std::min(count, stop - run.length);
+    return count;
+  }
+
+  SequenceStep step_of(Run& run, int64_t count) const {
+    SequenceStep step{*run.sequence, {}, run.length, run.planned_length};
+    step.worn = run.request.worn.get();
+    if (run.reading_prompt()) {
+      step.embeddings = run.request.embeddings.slice(0, run.length, run.length + count);
+      if (run.request.positions.defined()) {
+        step.positions = run.request.positions.slice(0, run.length, run.length + count);
+      }
+    } else {
+      step.first_position += run.answer_shift;
+      const auto first = run.answer.begin() + (run.length - run.prompt());
+      step.embeddings =
+          model_->embed(at::tensor(std::vector<int64_t>(first, first + count), at::kLong));
+    }
+    return step;
+  }
+
+  /// Whether `count` rows of a run find room beside the pages that are reserved: taken from what
+  /// is only remembered, then from the runs that came last and are not in `taken`.
+  bool make_room(const RunPtr& run, int64_t count, int64_t reserved,
+                 const std::vector<RunPtr>& taken) {
+    while (kv_.pages_to_append(*run->sequence, count) > kv_.free_pages() - reserved) {
+      if (cache_.evict()) continue;
+      std::lock_guard lock(mutex_);
+      const RunPtr last = running_.back();
+      if (last == run || std::find(taken.begin(), taken.end(), last) != taken.end()) return false;
+      forget(*last);
+      ++stats_.preemptions;
+      running_.pop_back();
+      waiting_.push_front(last);
+    }
+    return true;
   }
 
   /// What each sequence reads now: its last token, or the next piece of its prompt while the step
-  /// has room. Sequences without room are taken out of `chosen`.
-  std::vector<SequenceStep> plan_step(std::vector<RunPtr>& chosen) {
+  /// has room. Sequences without room are left out of `taken`.
+  std::vector<SequenceStep> plan_step(const std::vector<RunPtr>& running,
+                                      std::vector<RunPtr>& taken) {
     std::vector<SequenceStep> steps;
-    std::vector<RunPtr> taken;
     int64_t room = limits_.step_tokens;
-    for (const RunPtr& run : chosen) {
-      at::Tensor embeddings, positions;
-      int64_t first_position = run->length;
-      if (run->reading_prompt()) {
-        const int64_t left = run->request.embeddings.size(0) - run->length;
-        const int64_t count = std::min(left, room);
-        if (count == 0) continue;
-        room -= count;
-        embeddings = run->request.embeddings.slice(0, run->length, run->length + count);
-        if (run->request.positions.defined()) {
-          positions = run->request.positions.slice(0, run->length, run->length + count);
-        }
-      } else {
-        first_position += run->answer_shift;
-        embeddings = model_->embed(at::tensor({run->last_id}, at::kLong));
-      }
-      if (!run->sequence) run->sequence = kv_->create(run->planned_length);
-      steps.push_back({*run->sequence, embeddings, first_position, run->planned_length, positions,
-                       run->request.worn.get()});
+    int64_t reserved = 0;
+    const auto plan = [&](const RunPtr& run) {
+      if (!run->sequence) return;  // its room was taken by one before it
+      const int64_t count = rows_to_read(*run, room);
+      if (count == 0 || !make_room(run, count, reserved, taken)) return;
+      reserved += kv_.pages_to_append(*run->sequence, count);
+      if (count > 1 || run->reading_prompt()) room -= count;
+      steps.push_back(step_of(*run, count));
       taken.push_back(run);
+    };
+    // Answers first: what they need is little, and somebody reads along.
+    const auto answers = [](const RunPtr& run) { return run->sequence && run->unread() == 1; };
+    for (const RunPtr& run : running) {
+      if (answers(run)) plan(run);
     }
-    chosen = std::move(taken);
+    for (const RunPtr& run : running) {
+      if (std::find(taken.begin(), taken.end(), run) == taken.end() && room > 0) plan(run);
+    }
     return steps;
   }
 
-  bool abandoned(const std::vector<RunPtr>& chosen) {
+  bool abandoned(const std::vector<RunPtr>& taken) {
     std::lock_guard lock(mutex_);
-    return stopped_ || std::all_of(chosen.begin(), chosen.end(),
+    return stopped_ || std::all_of(taken.begin(), taken.end(),
                                    [](const RunPtr& run) { return run->cancelled; });
   }
 
-  void step(std::vector<RunPtr>& chosen) {
+  /// What follows from rows that were read: memory to keep for others, memory to give back.
+  void settle(Run& run) {
+    if (run.length == cache_.reusable(run.prompt())) states_.keep(*run.sequence);
+    const bool remembered = cache_tokens_ > 0 && !run.request.row_keys.empty();
+    if (remembered && run.length == run.prompt()) {
+      cache_.add(run.prompt_rows(), *run.sequence, run.length);
+    }
+    if (!remembered || !run.reading_prompt()) {
+      model_->forget_unseen(*run.sequence, {kv_, states_});
+    }
+  }
+
+  void step(const std::vector<RunPtr>& running) {
+    std::vector<RunPtr> taken;
     try {
-      const std::vector<SequenceStep> steps = plan_step(chosen);
-      const CancelScope scope(Cancellation().with([&] { return abandoned(chosen); }));
-      const at::Tensor hidden = model_->forward(pack(steps), {*kv_, states_});  // [n, D]
+      const std::vector<SequenceStep> steps = plan_step(running, taken);
+      const CancelScope scope(Cancellation().with([&] { return abandoned(taken); }));
+      const at::Tensor hidden = model_->forward(pack(steps), {kv_, states_});  // [n, D]
       std::vector<RunPtr> answering;
       std::vector<int64_t> last_rows;
       int64_t row = 0;
       for (size_t i = 0; i < steps.size(); ++i) {
         const int64_t count = steps[i].embeddings.size(0);
         row += count;
-        chosen[i]->length += count;
-        if (chosen[i]->reading_prompt()) continue;
-        answering.push_back(chosen[i]);
+        taken[i]->length += count;
+        settle(*taken[i]);
+        if (taken[i]->unread() > 0) continue;
+        answering.push_back(taken[i]);
         last_rows.push_back(row - 1);
       }
+      while (cache_.tokens() > cache_tokens_) cache_.evict();
       if (answering.empty()) return;
       const at::Tensor last =
           hidden.index_select(0, at::tensor(last_rows, at::kLong).to(hidden.device()));
@@ -217,7 +336,7 @@ class Engine::Loop {
         choose_token(*answering[i], logits[static_cast<int64_t>(i)]);
       }
     } catch (...) {
-      for (const RunPtr& run : chosen) end(*run, FinishReason::kNone, std::current_exception());
+      for (const RunPtr& run : taken) end(*run, FinishReason::kNone, std::current_exception());
     }
   }
 
@@ -234,7 +353,7 @@ class Engine::Loop {
       end(run, FinishReason::kStop, nullptr);
       return;
     }
-    run.last_id = id;
+    run.answer.push_back(id);
     {
       std::lock_guard lock(mutex_);
       run.ready.push_back(id);
@@ -257,12 +376,15 @@ class Engine::Loop {
   const std::shared_ptr<const CausalLm> model_;
   const ModelShape shape_;
   const EngineLimits limits_;
-  std::unique_ptr<KvStore> kv_;  // with states_, of the engine's thread alone
+  KvStore kv_;  // with states_ and cache_, of the engine's thread alone
   StateStore states_;
+  PrefixCache cache_;
+  const int64_t cache_tokens_;
   std::mutex mutex_;
   std::condition_variable work_;
   std::deque<RunPtr> waiting_;
   std::vector<RunPtr> running_;
+  EngineStats stats_;
   bool stopped_ = false;
   std::thread thread_;  // last: it uses all of the above
 };
@@ -276,6 +398,7 @@ class LoopStream : public TokenStream {
   ~LoopStream() override { loop_.cancel(*run_); }
   std::optional<int64_t> next() override { return loop_.take(*run_); }
   FinishReason finish() const override { return loop_.finish_of(*run_); }
+  int64_t cached_tokens() const override { return loop_.cached_of(*run_); }
 
  private:
   Loop& loop_;
@@ -288,6 +411,8 @@ Engine::Engine(std::shared_ptr<const CausalLm> model, EngineLimits limits)
     : loop_(std::make_unique<Loop>(std::move(model), limits)) {}
 
 Engine::~Engine() = default;
+
+EngineStats Engine::stats() const { return loop_->stats(); }
 
 std::unique_ptr<TokenStream> Engine::start(EngineRequest request) {
   const ModelShape& shape = loop_->shape();
@@ -303,7 +428,14 @@ std::unique_ptr<TokenStream> Engine::start(EngineRequest request) {
             " tokens (the context), got " + std::to_string(prompt));
   check(request.options.max_tokens > 0, ErrorCode::kInvalidArgument,
         "max_tokens: expected at least 1, got " + std::to_string(request.options.max_tokens));
+  check(request.row_keys.empty() || static_cast<int64_t>(request.row_keys.size()) == prompt,
+        ErrorCode::kInvalidArgument, "row_keys: expected one for each row or none");
+  if (shape.depends_on_length || request.worn) request.row_keys.clear();
   auto run = std::make_shared<Run>(std::move(request), shape.vocabulary);
+  check(run->planned_length <= loop_->capacity_tokens(), ErrorCode::kResourceExhausted,
+        "prompt: expected at most " + std::to_string(loop_->capacity_tokens()) +
+            " tokens with the answer (what the memory for keys and values holds), got " +
+            std::to_string(run->planned_length));
   loop_->submit(run);
   return std::make_unique<LoopStream<Loop>>(*loop_, std::move(run));
 }

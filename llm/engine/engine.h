@@ -23,12 +23,28 @@ struct EngineRequest {
   int64_t context_tokens = 0;       // prompt and answer together
   std::shared_ptr<const WornWeights> worn;  // by prompt and answer; null for nothing
   std::optional<int64_t> answer_position;   // of its first token, where it does not just follow
+  /// [n], equal for rows that are equal: later prompts that begin alike need not be read again.
+  /// Empty: nothing is remembered.
+  std::vector<uint64_t> row_keys;
 };
 
 struct EngineLimits {
-  int64_t max_sequences = 16;          // read at the same time; the others wait in order
-  int64_t max_total_tokens = 1 << 17;  // that all of them may grow to; one alone always runs
-  int64_t step_tokens = 128;           // of prompts read in one step: bounds how long others wait
+  int64_t max_sequences = 64;     // read at the same time; the others wait in order
+  int64_t max_waiting = 1 << 14;  // further ones are refused
+  int64_t step_tokens = 128;      // of prompts read in one step: bounds how long others wait
+  int64_t kv_tokens = 0;          // room for keys and values; 0: half of the memory that is free
+  /// Of those, for prompts that ended, while nobody else needs the room; 0: none is remembered.
+  /// Below 0: half a gigabyte on a CPU, all of them on a GPU.
+  int64_t cached_tokens = -1;
+};
+
+/// What an engine holds, as of the last step.
+struct EngineStats {
+  int64_t running = 0;
+  int64_t waiting = 0;
+  int64_t kv_bytes = 0;       // of pages in use
+  int64_t cached_tokens = 0;  // of prompts that ended
+  int64_t preemptions = 0;    // since the engine began
 };
 
 /// The tokens of one answer as they come. Destroying it cancels the answer, between two layers if
@@ -40,11 +56,14 @@ class TokenStream {
   virtual std::optional<int64_t> next() = 0;
   /// Why it ended; kNone before that.
   virtual FinishReason finish() const = 0;
+  /// Rows of the prompt that were known already. Final once there is a token.
+  virtual int64_t cached_tokens() const = 0;
 };
 
 /// Reads and continues many sequences at a time, one packed step after another, on a thread of its
 /// own: a token for each sequence that has read its prompt, and a piece of the prompts of others.
-/// It does not wait for readers, so that one that stops reading holds up nobody.
+/// It does not wait for readers, so that one that stops reading holds up nobody. When the memory
+/// for keys and values is full, what began last gives its own back and is read again later.
 /// Thread-safe. Streams must not outlive it.
 class Engine {
  public:
@@ -52,8 +71,10 @@ class Engine {
   ~Engine();
 
   /// Throws kInvalidArgument on an empty prompt, kOutOfRange on one that leaves no room for a
-  /// token.
+  /// token, kResourceExhausted on more than the memory holds and if too many wait.
   std::unique_ptr<TokenStream> start(EngineRequest request);
+
+  EngineStats stats() const;
 
  private:
   class Loop;

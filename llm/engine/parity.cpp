@@ -37,14 +37,14 @@ CausalOutputs causal_outputs_after(const CausalLm& model, const at::Tensor& rows
                                    int64_t greedy_count, const RowsRead& read) {
   const ModelShape shape = model.shape();
   check_shape(rows, "rows", {-1, -1, shape.width});
-  const auto kv = make_dense_kv_store(shape.kv());
+  KvStore kv(shape.kv());
   StateStore states;
   const int64_t length = rows.size(1);
   std::vector<SequenceStep> steps;
   for (const at::Tensor& sequence : rows.unbind()) {
-    steps.push_back({kv->create(length), sequence, 0, length, read.positions, read.worn});
+    steps.push_back({kv.create(), sequence, 0, length, read.positions, read.worn});
   }
-  const at::Tensor hidden = model.forward(pack(steps), {*kv, states});
+  const at::Tensor hidden = model.forward(pack(steps), {kv, states});
   CausalOutputs outputs;
   outputs.logits = model.logits(hidden).view({rows.size(0), length, shape.vocabulary});
 
@@ -60,7 +60,7 @@ CausalOutputs causal_outputs_after(const CausalLm& model, const at::Tensor& rows
     const at::Tensor embedding = model.embed(at::tensor({ids.back()}, at::kLong));
     const PackedBatch next =
         pack({{steps[0].sequence, embedding, first + said, length + said + 1, {}, read.worn}});
-    scores = model.logits(model.forward(next, {*kv, states}))[0];
+    scores = model.logits(model.forward(next, {kv, states}))[0];
   }
   outputs.greedy_ids = at::tensor(ids, at::kLong).unsqueeze(0);
   outputs.greedy_margins = at::tensor(margins, at::kDouble).unsqueeze(0);

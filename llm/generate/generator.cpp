@@ -3,8 +3,10 @@
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
 
+#include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "llm/generate/stop_filter.h"
@@ -24,7 +26,10 @@ class Answer {
     request.embeddings = model.embed(sequence);
     request.positions = model.positions(sequence);
     request.answer_position = model.answer_position(sequence);
-    for (const auto& segment : sequence.segments) append_ids(segment, request.prompt_ids);
+    for (const auto& segment : sequence.segments) {
+      append_ids(segment, request.prompt_ids);
+      append_keys(segment, request.row_keys);
+    }
     request.options = sequence.options;
     request.stop_ids = model.stop_ids();
     request.context_tokens = model.context_tokens();
@@ -61,6 +66,22 @@ class Answer {
     if (text == nullptr) return;
     const int64_t* first = text->ids.const_data_ptr<int64_t>();
     ids.insert(ids.end(), first, first + text->ids.numel());
+  }
+
+  /// A token's id, or what the bytes of a visual token's row come to.
+  static void append_keys(const std::variant<TextTokens, CompressedTokens>& segment,
+                          std::vector<uint64_t>& keys) {
+    if (const auto* text = std::get_if<TextTokens>(&segment)) {
+      const int64_t* first = text->ids.const_data_ptr<int64_t>();
+      keys.insert(keys.end(), first, first + text->ids.numel());
+      return;
+    }
+    const at::Tensor rows = std::get<CompressedTokens>(segment).embeddings.cpu().contiguous();
+    const auto* bytes = static_cast<const char*>(rows.const_data_ptr());
+    const size_t size = rows.size(0) > 0 ? rows.nbytes() / static_cast<size_t>(rows.size(0)) : 0;
+    for (int64_t row = 0; row < rows.size(0); ++row, bytes += size) {
+      keys.push_back(std::hash<std::string_view>()({bytes, size}));
+    }
   }
 
   TextDelta last(TextDelta delta, FinishReason reason) const {

@@ -51,16 +51,16 @@ Score score(const CausalLm& model, const RowsBefore& before, std::vector<int64_t
   const at::Tensor rows =
       at::cat({before.rows.to(shape.device, shape.dtype), model.embed(all.slice(0, 0, -1))});
   const at::Tensor places = positions_of(before, length);
-  const auto kv = make_dense_kv_store(shape.kv());
+  KvStore kv(shape.kv());
   StateStore states;
-  const SequenceId sequence = kv->create(length);
+  const SequenceId sequence = kv.create();
   Score result{std::move(ids), at::empty({count})};
   for (int64_t at = 0; at < length; at += kStepTokens) {
     const int64_t end = std::min(at + kStepTokens, length);
     SequenceStep step{sequence, rows.slice(0, at, end), at, length};
     if (places.defined()) step.positions = places.slice(0, at, end);
     step.worn = before.worn;
-    const at::Tensor hidden = model.forward(pack({step}), {*kv, states});
+    const at::Tensor hidden = model.forward(pack({step}), {kv, states});
     // Row r predicts id r - (rows before) + 1.
     const int64_t first = std::max<int64_t>(at, asked - 1);
     if (first >= end || count == 0) continue;

@@ -3,47 +3,23 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
-#include <memory>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "llm/kv/page_pool.h"
 
 namespace lv::llm {
 
 /// A sequence that some memory remembers. Never used again once dropped.
 enum class SequenceId : uint64_t {};
 
-/// What one layer remembers of one sequence, in the order it was appended. The tensors are views:
-/// valid until the next append(), truncate() or drop() of this sequence.
-struct KvView {
-  at::Tensor keys, values;  // [m, Hkv, Dh]
-  at::Tensor positions;     // [m] int64
-};
+/// Tokens `begin` .. `end` of a sequence, counted as they were appended.
+struct TokenRange {
+  int64_t begin = 0;
+  int64_t end = 0;
 
-/// Owns the keys and values of all sequences, and is the only one that knows how they lie in
-/// memory. Not thread-safe. An id that is not known throws kInternal.
-class KvStore {
- public:
-  virtual ~KvStore() = default;
-
-  /// A new, empty sequence. `expected_tokens` is a hint that saves copies when it grows.
-  virtual SequenceId create(int64_t expected_tokens) = 0;
-
-  /// Appends n tokens to one layer: keys and values [n, Hkv, Dh], positions [n] int64.
-  virtual void append(SequenceId sequence, int64_t layer, const at::Tensor& keys,
-                      const at::Tensor& values, const at::Tensor& positions) = 0;
-
-  virtual KvView view(SequenceId sequence, int64_t layer) const = 0;
-  virtual int64_t length(SequenceId sequence, int64_t layer) const = 0;
-
-  /// Forgets all but the first `tokens` of each layer; a layer that has fewer keeps them.
-  virtual void truncate(SequenceId sequence, int64_t tokens) = 0;
-
-  /// A new sequence that starts with the first `tokens` of another and shares nothing it may write.
-  virtual SequenceId fork(SequenceId sequence, int64_t tokens) = 0;
-
-  /// Forgets a sequence and gives its memory back.
-  virtual void drop(SequenceId sequence) = 0;
-
-  virtual int64_t sequence_count() const = 0;
-  virtual int64_t bytes() const = 0;  // allocated for keys and values
+  int64_t size() const { return end - begin; }
 };
 
 struct KvShape {
@@ -52,10 +28,104 @@ struct KvShape {
   int64_t head_size = 0;
   at::ScalarType dtype = at::kFloat;
   at::Device device = at::kCPU;
+  /// By layer, how many groups its heads are in; each group remembers tokens of its own. Divides
+  /// kv_heads. Empty: one group in every layer.
+  std::vector<int64_t> groups = {};
+  int64_t page_tokens = 16;  // of all heads of a layer
+
+  /// Bytes of a token in all layers.
+  int64_t token_bytes() const;
 };
 
-/// One contiguous run of memory for each sequence and layer, doubled when it is full. Without heads
-/// it only gives sequences their names, for models that remember no keys.
-std::unique_ptr<KvStore> make_dense_kv_store(KvShape shape);
+/// What one group of heads remembers of one sequence. Token i lies in slot i % slots of page
+/// table[i / slots]; a page of -1 was forgotten. Valid until the store changes.
+struct KvView {
+  at::Tensor keys, values;  // [pages, slots, heads of the group, Dh]
+  std::span<const int32_t> table;
+  int64_t tokens = 0;
+
+  int64_t slots() const { return keys.size(1); }
+};
+
+/// Keys and values of some tokens, one after another.
+struct KvRows {
+  at::Tensor keys, values;  // [m, heads of the group, Dh]
+};
+
+/// The tokens of each range, copied together. Throws kInternal on a token that was forgotten.
+KvRows gather(const KvView& view, std::span<const TokenRange> ranges);
+
+/// Owns the keys and values of all sequences, and is the only one that knows how they lie in
+/// memory: in pages that sequences share until one of them writes (PagedAttention, arXiv
+/// 2309.06180, section 4.2). A page holds some tokens of all heads of a layer, or more tokens of a
+/// group of heads. Not thread-safe. An id that is not known throws kInternal.
+class KvStore {
+ public:
+  /// Room for so many tokens in every layer; 0: as many as there will be. Without heads the store
+  /// only gives sequences their names, for models that remember no keys.
+  explicit KvStore(KvShape shape, int64_t capacity_tokens = 0);
+
+  /// A new, empty sequence.
+  SequenceId create();
+
+  /// Appends n tokens to one layer: keys and values [n, Hkv, Dh]. Throws kResourceExhausted if no
+  /// pages are left, and has appended to some groups then.
+  void append(SequenceId sequence, int64_t layer, const at::Tensor& keys, const at::Tensor& values);
+
+  KvView view(SequenceId sequence, int64_t layer, int64_t group = 0) const;
+  int64_t groups(int64_t layer) const;
+  /// Tokens that a layer's first group remembers or has forgotten.
+  int64_t length(SequenceId sequence, int64_t layer) const;
+
+  /// Gives back all but the first `tokens` of each layer; a layer that has fewer keeps them.
+  void truncate(SequenceId sequence, int64_t tokens);
+
+  /// Gives back the pages of a group that lie wholly within `range`. Nobody may read those tokens
+  /// again; the others keep their places.
+  void forget(SequenceId sequence, int64_t layer, int64_t group, TokenRange range);
+
+  /// Keeps of a group only the tokens `kept` [k] int64, ascending, which become its first k.
+  void compact(SequenceId sequence, int64_t layer, int64_t group, const at::Tensor& kept);
+
+  /// A new sequence that starts with the first `tokens` of another. It shares pages until either
+  /// writes to them.
+  SequenceId fork(SequenceId sequence, int64_t tokens);
+
+  /// Forgets a sequence and gives its memory back.
+  void drop(SequenceId sequence);
+
+  /// Pages that appending `tokens` to every layer would take; those of a new sequence.
+  int64_t pages_to_append(SequenceId sequence, int64_t tokens) const;
+  int64_t pages_for_new(int64_t tokens) const;
+  int64_t free_pages() const { return pool_.free_pages(); }
+  /// Tokens of one sequence that would fit if there were no other.
+  int64_t capacity_tokens() const { return capacity_tokens_; }
+
+  int64_t sequence_count() const { return static_cast<int64_t>(sequences_.size()); }
+  int64_t bytes() const { return pool_.used_pages() * pool_.page_bytes(); }  // of pages in use
+
+ private:
+  struct Table {
+    std::vector<int32_t> pages;
+    int64_t length = 0;
+  };
+  using Sequence = std::vector<Table>;  // by first_table_ of the layer, plus the group
+
+  Sequence& find(SequenceId sequence);
+  const Sequence& find(SequenceId sequence) const;
+  size_t table_at(int64_t layer, int64_t group) const;
+  int64_t slots(int64_t layer) const { return shape_.page_tokens * groups(layer); }
+  at::Tensor shaped(const at::Tensor& pool, int64_t layer) const;
+  void make_writable(Table& table, int64_t slots, int64_t added);
+  void write(const Table& table, int64_t layer, const at::Tensor& pool, const at::Tensor& rows);
+  void shrink(Table& table, int64_t length, int64_t slots);
+
+  KvShape shape_;
+  int64_t capacity_tokens_;
+  std::vector<size_t> first_table_;  // [layers + 1]
+  PagePool pool_;
+  std::unordered_map<SequenceId, Sequence> sequences_;
+  uint64_t next_ = 0;
+};
 
 }  // namespace lv::llm

@@ -35,6 +35,12 @@ void StateStore::keep(SequenceId sequence) {
   found->second.kept[found->second.length] = found->second.now;
 }
 
+bool StateStore::reaches(SequenceId sequence, int64_t tokens) const {
+  const auto found = sequences_.find(sequence);
+  return found == sequences_.end() || tokens == 0 || tokens >= found->second.length ||
+         found->second.kept.count(tokens) > 0;
+}
+
 void StateStore::truncate(SequenceId sequence, int64_t tokens) {
   check(tokens >= 0, ErrorCode::kInternal, "states: cannot keep fewer than no tokens");
   const auto found = sequences_.find(sequence);
@@ -44,10 +50,10 @@ void StateStore::truncate(SequenceId sequence, int64_t tokens) {
     states = {};
     return;
   }
-  const auto kept = states.kept.find(tokens);
-  check(kept != states.kept.end(), ErrorCode::kFailedPrecondition,
+  check(reaches(sequence, tokens), ErrorCode::kFailedPrecondition,
         "states: cannot go back from token " + std::to_string(states.length) + " to " +
             std::to_string(tokens) + ", which was not kept");
+  const auto kept = states.kept.find(tokens);
   states.now = kept->second;
   states.length = tokens;
   states.kept.erase(std::next(kept), states.kept.end());

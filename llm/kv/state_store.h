@@ -31,6 +31,9 @@ class StateStore {
   /// Holds on to the states as they are, for truncate() and fork(). Costs no copy.
   void keep(SequenceId sequence);
 
+  /// Whether truncate() and fork() may go back to the first `tokens`.
+  bool reaches(SequenceId sequence, int64_t tokens) const;
+
   /// Goes back to the first `tokens`. Throws kFailedPrecondition unless nothing, all, or what
   /// keep() held stands for so many.
   void truncate(SequenceId sequence, int64_t tokens);

@@ -39,8 +39,10 @@ struct ModelShape {
   int64_t position_axes = 1;          // 3: tokens of pictures stand at a time, a row and a column
   at::ScalarType dtype = at::kFloat;  // of embeddings, hidden states, keys and values
   at::Device device = at::kCPU;
+  std::vector<int64_t> kv_groups = {};  // see KvShape
+  bool depends_on_length = false;       // whether keys depend on a sequence's planned length
 
-  KvShape kv() const { return {layers, kv_heads, head_size, dtype, device}; }
+  KvShape kv() const { return {layers, kv_heads, head_size, dtype, device, kv_groups}; }
 };
 
 /// A language model that predicts the next token. Immutable after construction, shared by all
@@ -57,6 +59,9 @@ class CausalLm {
   /// Reads the batch after what `memory` holds of its sequences, and adds it there: [n, D] ->
   /// hidden states [n, D]. After a throw the memory of the batch's sequences is undefined.
   virtual at::Tensor forward(const PackedBatch& batch, Memory memory) const = 0;
+
+  /// Gives back what no later token of the sequence reads. A fork made before keeps it.
+  virtual void forget_unseen(SequenceId, Memory) const {}
 
   /// Hidden states [k, D] -> scores of the next token [k, V], float32.
   virtual at::Tensor logits(const at::Tensor& hidden) const = 0;

@@ -6,11 +6,11 @@
 #include <optional>
 #include <string>
 
+#include "llm/models/cached_attention.h"
 #include "llm/models/worn_weights.h"
 #include "pipeline/base/cancellation.h"
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
-#include "pipeline/nn/attention.h"
 #include "pipeline/nn/linear.h"
 #include "pipeline/nn/norm.h"
 #include "pipeline/nn/rope.h"
@@ -58,15 +58,13 @@ Sizes read_sizes(const WeightScope& root, const Json& config) {
 struct LayerTraits {
   bool qk_norm = false;
   bool rotates = true;
-  int64_t window = 0;  // keys seen, 0 for all
+  std::vector<KeySpan> spans = {{}};  // see CachedAttention
 };
 
-/// The rows of each sequence, and where their tokens stand.
+/// The rows of each sequence, and how they are rotated.
 struct Layout {
   const PackedBatch& batch;
-  const int32_t* offsets;
   RopeTable rope;
-  at::Tensor order;  // [n] int64, positions in time
 };
 
 class Attention {
@@ -77,7 +75,8 @@ class Attention {
         k_(scope / "k_proj", shape_.width, shape_.kv_heads * shape_.head_size),
         v_(scope / "v_proj", shape_.width, shape_.kv_heads * shape_.head_size),
         o_(scope / "o_proj", shape_.heads * shape_.head_size, shape_.width),
-        traits_(traits) {
+        rotates_(traits.rotates),
+        cached_(traits.spans, 1 / std::sqrt(static_cast<double>(shape_.head_size))) {
     if (!traits.qk_norm) return;
     q_norm_.emplace(scope / "q_norm", shape_.head_size, sizes.eps);
     k_norm_.emplace(scope / "k_norm", shape_.head_size, sizes.eps);
@@ -95,37 +94,21 @@ class Attention {
         through(v_, x, WornAt::kValue).view({n, shape_.kv_heads, shape_.head_size});
     if (q_norm_) q = (*q_norm_)(q);
     if (k_norm_) k = (*k_norm_)(k);
-    if (traits_.rotates) {
+    if (rotates_) {
       rotate_(q, layout.rope);
       rotate_(k, layout.rope);
     }
-    return through(o_, attend_each(q, k, v, layout, layer, kv).reshape({n, -1}), WornAt::kOutput);
+    return through(o_, cached_(q, k, v, layout.batch, layer, kv).reshape({n, -1}), WornAt::kOutput);
   }
+
+  const CachedAttention& cached() const { return cached_; }
 
  private:
-  at::Tensor attend_each(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                         const Layout& layout, int64_t layer, KvStore& kv) const {
-    const double scale = 1 / std::sqrt(static_cast<double>(shape_.head_size));
-    const auto& sequences = layout.batch.sequences;
-    at::Tensor out = sequences.size() == 1 ? at::Tensor() : at::empty_like(q);
-    for (size_t s = 0; s < sequences.size(); ++s) {
-      const int64_t begin = layout.offsets[s];
-      const int64_t end = layout.offsets[s + 1];
-      kv.append(sequences[s], layer, k.slice(0, begin, end), v.slice(0, begin, end),
-                layout.order.slice(0, begin, end));
-      const KvView seen = kv.view(sequences[s], layer);
-      const CausalMask mask{seen.keys.size(0) - (end - begin), traits_.window};
-      const Partial part = attend(q.slice(0, begin, end), seen.keys, seen.values, mask, scale);
-      if (sequences.size() == 1) return part.out;
-      out.slice(0, begin, end).copy_(part.out);
-    }
-    return out;
-  }
-
   ModelShape shape_;
   Linear q_, k_, v_, o_;
   std::optional<RmsNorm> q_norm_, k_norm_;
-  LayerTraits traits_;
+  bool rotates_;
+  CachedAttention cached_;
 };
 
 class GatedMlp {
@@ -162,8 +145,9 @@ LayerTraits layer_traits(const LayerPlan& plan, const DecoderTraits& traits, int
   const LayerChoice choice = choice_for(plan, layer, layers);
   const auto at = static_cast<size_t>(layer);
   const int64_t own = traits.windows.empty() ? 0 : traits.windows[at];
-  return {traits.qk_norm, traits.rotated.empty() || traits.rotated[at],
-          choice.span != Span::kCheckpoint ? choice.window : own};
+  return {traits.qk_norm,
+          traits.rotated.empty() || traits.rotated[at],
+          {{choice.span != Span::kCheckpoint ? choice.window : own, choice.sinks}}};
 }
 
 Rope read_rope(const WeightScope& root, const Json& config, int64_t head_size) {
@@ -191,9 +175,7 @@ class Decoder : public CausalLm {
 
   at::Tensor forward(const PackedBatch& batch, Memory memory) const override {
     check_batch(batch, sizes_.shape.width);
-    const at::Tensor& positions = batch.positions;
-    const Layout layout{batch, batch.offsets.const_data_ptr<int32_t>(), rope_table(batch),
-                        positions.dim() == 1 ? positions : positions.select(1, 0)};
+    const Layout layout{batch, rope_table(batch)};
     at::Tensor x = batch.embeddings.clone();
     for (size_t i = 0; i < layers_.size(); ++i) {
       check_cancelled();
@@ -204,6 +186,12 @@ class Decoder : public CausalLm {
       x.add_(with_worn(layer.mlp(normed), normed, batch, number, WornAt::kMlp));
     }
     return norm_(x);
+  }
+
+  void forget_unseen(SequenceId sequence, Memory memory) const override {
+    for (size_t i = 0; i < layers_.size(); ++i) {
+      layers_[i].attention.cached().forget_unseen(sequence, static_cast<int64_t>(i), memory.kv);
+    }
   }
 
   at::Tensor logits(const at::Tensor& hidden) const override {
@@ -219,6 +207,7 @@ class Decoder : public CausalLm {
         norm_(root / "model" / "norm", sizes_.shape.width, sizes_.eps),
         head_(read_head(root, config, embedding_, sizes_.shape)) {
     sizes_.shape.position_axes = rope_.axes();
+    sizes_.shape.depends_on_length = rope_.depends_on_length();
     const WeightScope layers = root / "model" / "layers";
     for (int64_t i = 0; i < sizes_.shape.layers; ++i) {
       layers_.emplace_back(layers / i, sizes_, layer_traits(plan, traits, i, sizes_.shape.layers));

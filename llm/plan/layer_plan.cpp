@@ -43,7 +43,7 @@ LayerChoice parse_layer(const Json& layer, const std::string& where) {
   LayerChoice choice;
   const Json* span = layer.find("span");
   if (span == nullptr) return choice;
-  check_keys(*span, where + ".span", {"kind", "size"});
+  check_keys(*span, where + ".span", {"kind", "size", "sinks"});
   const std::string kind = span->at("kind").as_string();
   check_name(kind, where + ".span.kind", {"full", "window"});
   choice.span = kind == "full" ? Span::kFull : Span::kWindow;
@@ -51,6 +51,9 @@ LayerChoice parse_layer(const Json& layer, const std::string& where) {
     choice.window = span->at("size").as_int();
     check(choice.window > 0, ErrorCode::kInvalidArgument,
           where + ".span.size: expected at least 1, got " + std::to_string(choice.window));
+    choice.sinks = span->get("sinks", 0);
+    check(choice.sinks >= 0, ErrorCode::kInvalidArgument,
+          where + ".span.sinks: expected 0 or more, got " + std::to_string(choice.sinks));
   }
   return choice;
 }

@@ -16,6 +16,7 @@ enum class Span { kCheckpoint, kFull, kWindow };
 struct LayerChoice {
   Span span = Span::kCheckpoint;
   int64_t window = 0;  // of kWindow: keys seen, the token itself included
+  int64_t sinks = 0;   // and the first ones
 };
 
 /// What each layer of a language model does, as data. An empty plan does what the checkpoint says.
@@ -26,7 +27,7 @@ struct LayerPlan {
 };
 
 /// Reads a plan:
-/// {"layers": [{"mixer": "attention", "span": {"kind": "window", "size": 1024},
+/// {"layers": [{"mixer": "attention", "span": {"kind": "window", "size": 1024, "sinks": 4},
 ///              "kv": {"format": "dense"}}],
 ///  "rope": {"kind": "yarn", "factor": 4, "orig": 32768}, "context": 131072}
 /// Spans are "full" and "window"; what is left out is as in the checkpoint.

@@ -45,16 +45,16 @@ std::vector<int64_t> ids_of(const std::string& file, int64_t count, int64_t voca
 
 void write_logits(const CausalLm& model, const std::vector<int64_t>& ids, const std::string& file) {
   const ModelShape shape = model.shape();
-  const auto kv = make_dense_kv_store({shape.layers, shape.kv_heads, shape.head_size});
+  KvStore kv({shape.layers, shape.kv_heads, shape.head_size});
   StateStore states;
   const auto count = static_cast<int64_t>(ids.size());
-  const SequenceId sequence = kv->create(count);
+  const SequenceId sequence = kv.create();
   const at::Tensor embeddings = model.embed(at::tensor(ids, at::kLong));
   std::ofstream out(file, std::ios::binary);
   for (int64_t at = 0; at < count; at += 128) {
     const at::Tensor piece = embeddings.slice(0, at, std::min(at + 128, count));
     const at::Tensor logits =
-        model.logits(model.forward(pack({{sequence, piece, at, count}}), {*kv, states}));
+        model.logits(model.forward(pack({{sequence, piece, at, count}}), {kv, states}));
     out.write(static_cast<const char*>(logits.const_data_ptr()),
               static_cast<std::streamsize>(logits.nbytes()));
   }

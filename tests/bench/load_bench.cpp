@@ -50,12 +50,12 @@ void run(const std::string& path, const std::string& dtype) {
   const double load = seconds_since(start);
   const double loaded = status_bytes("VmHWM") - before;
   const llm::ModelShape shape = model->shape();
-  const auto kv = llm::make_dense_kv_store(shape.kv());
+  llm::KvStore kv(shape.kv());
   llm::StateStore states;
-  const llm::SequenceId sequence = kv->create(80);
+  const llm::SequenceId sequence = kv.create();
   const auto read = [&](int64_t at, int64_t count) {
     const at::Tensor rows = model->embed(at::arange(count, at::kLong));
-    const at::Tensor hidden = model->forward(llm::pack({{sequence, rows, at, 80}}), {*kv, states});
+    const at::Tensor hidden = model->forward(llm::pack({{sequence, rows, at, 80}}), {kv, states});
     return model->logits(hidden.slice(0, -1)).sum().item<double>();
   };
   start = std::chrono::steady_clock::now();

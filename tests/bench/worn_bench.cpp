@@ -198,14 +198,14 @@ Timing timed(const llm::CausalLm& model, int64_t prompt, int64_t answer, int64_t
   Timing timing;
   std::vector<double> prompts;
   for (int64_t i = 0; i < repeat; ++i) {
-    const auto kv = llm::make_dense_kv_store(shape.kv());
+    llm::KvStore kv(shape.kv());
     llm::StateStore states;
-    const llm::SequenceId sequence = kv->create(prompt);
+    const llm::SequenceId sequence = kv.create();
     const auto read = [&](const at::Tensor& some, int64_t first) {
-      return model.forward(llm::pack({{sequence, some, first, length, {}, worn}}), {*kv, states});
+      return model.forward(llm::pack({{sequence, some, first, length, {}, worn}}), {kv, states});
     };
     prompts.push_back(median_ms(1, [&] { timing.hidden = read(rows, 0); }));
-    timing.kv_bytes = kv->bytes();
+    timing.kv_bytes = kv.bytes();
     int64_t at = prompt;
     tokens.push_back(median_ms(answer, [&] { read(one, at++); }));
   }

@@ -10,8 +10,10 @@
 #include <vector>
 
 #include "llm/models/models.h"
+#include "llm/plan/layer_plan.h"
 #include "pipeline/base/error.h"
 #include "tests/support/close_to.h"
+#include "tests/support/is_error.h"
 
 namespace lv::llm {
 namespace {
@@ -35,6 +37,21 @@ EngineRequest request_of(const at::Tensor& ids, int64_t max_tokens) {
   request.options.max_tokens = max_tokens;
   request.context_tokens = 64;
   return request;
+}
+
+std::vector<uint64_t> keys_of(const EngineRequest& request) {
+  return {request.prompt_ids.begin(), request.prompt_ids.end()};
+}
+
+/// What the engine holds once it has nothing to do.
+EngineStats idle(const Engine& engine) {
+  for (int i = 0; i < 2000; ++i) {
+    const EngineStats stats = engine.stats();
+    if (stats.running == 0 && stats.waiting == 0) return stats;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  FAIL("the engine does not come to rest");
+  return {};
 }
 
 std::vector<int64_t> rest_of(TokenStream& stream) {
@@ -160,6 +177,135 @@ TEST_CASE("engine answers threads that ask at the same time") {
   }
   for (std::thread& thread : threads) thread.join();
   for (const auto& answer : answers) CHECK(answer == golden_ids());
+}
+
+TEST_CASE("engine takes memory back from what came last, and reads it again") {
+  constexpr int64_t kCount = 7;
+  const auto growing = [](int64_t i) {
+    EngineRequest request = sampled_request(i);
+    request.embeddings = request.embeddings.slice(0, 0, 3 + i);
+    request.options.max_tokens = 50;
+    if (i % 2 == 0) {
+      request.row_keys = keys_of(request);
+      request.row_keys.resize(static_cast<size_t>(3 + i));
+    }
+    return request;
+  };
+  std::vector<std::vector<int64_t>> alone;
+  for (int64_t i = 0; i < kCount; ++i) {
+    Engine engine(tiny_model());
+    alone.push_back(rest_of(*engine.start(growing(i))));
+  }
+  EngineLimits limits;
+  limits.kv_tokens = 64;  // each grows to 53 and more
+  limits.step_tokens = GENERATE(5, 128);
+  Engine engine(tiny_model(), limits);
+  std::vector<std::unique_ptr<TokenStream>> streams;
+  for (int64_t i = 0; i < kCount; ++i) streams.push_back(engine.start(growing(i)));
+  for (int64_t i = kCount - 1; i >= 0; --i) {
+    CHECK(rest_of(*streams[static_cast<size_t>(i)]) == alone[static_cast<size_t>(i)]);
+  }
+  CHECK(idle(engine).preemptions > 0);
+}
+
+TEST_CASE("engine gives all memory back") {
+  EngineLimits limits;
+  limits.cached_tokens = GENERATE(0, 1 << 10);
+  Engine engine(tiny_model(), limits);
+  for (int64_t i = 0; i < 4; ++i) {
+    EngineRequest request = sampled_request(4);
+    request.row_keys = keys_of(request);
+    const auto stream = engine.start(std::move(request));
+    if (i % 2 == 0) stream->next();  // and no further
+  }
+  const EngineStats stats = idle(engine);
+  const int64_t token_bytes = tiny_model()->shape().kv().token_bytes();
+  CHECK(stats.cached_tokens == (limits.cached_tokens == 0 ? 0 : 16));
+  CHECK(stats.kv_bytes == stats.cached_tokens * token_bytes);
+}
+
+TEST_CASE("engine begins where a prompt that began alike ended, with the same bits") {
+  const auto answer = [](Engine& engine, int64_t length, int64_t changed) {
+    at::Tensor ids = (at::arange(length, at::kLong) * 5) % 60 + 3;
+    if (changed >= 0) ids[changed] = 2;
+    EngineRequest request = request_of(ids, 6);
+    request.row_keys = keys_of(request);
+    const auto stream = engine.start(std::move(request));
+    const auto tokens = rest_of(*stream);
+    return std::pair{tokens, stream->cached_tokens()};
+  };
+  const auto fresh = [&](int64_t length, int64_t changed) {
+    Engine engine(tiny_model());
+    return answer(engine, length, changed).first;
+  };
+  Engine engine(tiny_model());
+  CHECK(answer(engine, 40, -1) == std::pair{fresh(40, -1), int64_t{0}});
+  CHECK(answer(engine, 40, -1) == std::pair{fresh(40, -1), int64_t{32}});
+  CHECK(answer(engine, 50, 45) == std::pair{fresh(50, 45), int64_t{32}});
+  CHECK(answer(engine, 50, 45) == std::pair{fresh(50, 45), int64_t{48}});
+  CHECK(answer(engine, 50, 20) == std::pair{fresh(50, 20), int64_t{16}});
+  CHECK(answer(engine, 50, 0) == std::pair{fresh(50, 0), int64_t{0}});
+  CHECK(answer(engine, 32, -1) == std::pair{fresh(32, -1), int64_t{16}});  // one row is read
+}
+
+TEST_CASE("engine is not misled by keys that are alike") {
+  Engine engine(tiny_model());
+  std::vector<std::vector<int64_t>> answers;
+  for (const int64_t factor : {5, 7}) {
+    EngineRequest request = request_of((at::arange(40, at::kLong) * factor) % 60 + 3, 6);
+    request.row_keys.assign(40, 1);
+    const auto stream = engine.start(std::move(request));
+    answers.push_back(rest_of(*stream));
+    CHECK(stream->cached_tokens() == 0);
+  }
+  CHECK(answers[0] != answers[1]);
+}
+
+TEST_CASE("engine refuses what its memory will never hold, and more than may wait") {
+  EngineLimits limits;
+  limits.kv_tokens = 32;
+  limits.max_sequences = 1;
+  limits.max_waiting = 10000;
+  Engine engine(tiny_model(), limits);
+  const at::Tensor ids = golden("input_ids")[0];
+  CHECK_THROWS_MATCHES(engine.start(request_of(ids, 19)), Error,
+                       IsError(ErrorCode::kResourceExhausted, "at most 32 tokens"));
+  std::vector<std::unique_ptr<TokenStream>> streams;
+  bool refused = false;
+  try {
+    for (int64_t i = 0; i < 12000; ++i) streams.push_back(engine.start(request_of(ids, 18)));
+  } catch (const Error& error) {
+    refused = error.code() == ErrorCode::kResourceExhausted;
+    CHECK_THAT(error.what(), Catch::Contains("10000 prompts are waiting"));
+  }
+  CHECK(refused);
+  CHECK(rest_of(*streams.front()).size() == 18);
+  const auto began = std::chrono::steady_clock::now();
+  streams.clear();
+  CHECK(idle(engine).running == 0);
+  CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(20));
+}
+
+TEST_CASE("engine's windows give back what nobody sees any more") {
+  const Json plan =
+      parse_json(R"({"layers": [{"span": {"kind": "window", "size": 8, "sinks": 2}}]})", "plan");
+  const std::shared_ptr<const CausalLm> model =
+      make_model(open_checkpoint(data("tests/data/llm/tiny_llama")), parse_plan(plan));
+  const auto request = [&](int64_t tokens) {
+    EngineRequest asked = request_of(golden("input_ids")[0], tokens);
+    asked.context_tokens = 4096;
+    return asked;
+  };
+  Engine engine(model);
+  const auto stream = engine.start(request(1000));
+  int64_t most = 0;
+  while (stream->next()) most = std::max(most, engine.stats().kv_bytes);
+  CHECK(most <=
+        4 * 16 * model->shape().kv().token_bytes());  // sinks, window, and the ends of pages
+
+  // The same text as with all keys in memory and the same mask, step by step.
+  Engine whole(model, {.step_tokens = 3});
+  CHECK(rest_of(*engine.start(request(60))) == rest_of(*whole.start(request(60))));
 }
 
 }  // namespace lv::llm

@@ -156,16 +156,16 @@ TEST_CASE("score hears what a prompt wears, token by token as the engine does") 
   const WornWeights worn({{"model.layers.1.mlp", lcg_tensor(1, {2, 32}), lcg_tensor(2, {32, 2})}},
                          model->shape());
   const at::Tensor got = score(*model, {rows, apart, 5, &worn}, ids).log_probabilities;
-  const auto kv = make_dense_kv_store(model->shape().kv());
+  KvStore kv(model->shape().kv());
   StateStore states;
-  const SequenceId sequence = kv->create(8);
-  at::Tensor hidden = model->forward(pack({{sequence, rows, 0, 8, apart, &worn}}), {*kv, states});
+  const SequenceId sequence = kv.create();
+  at::Tensor hidden = model->forward(pack({{sequence, rows, 0, 8, apart, &worn}}), {kv, states});
   for (int64_t i = 0; i < 3; ++i) {
     const at::Tensor chances = at::log_softmax(model->logits(hidden.slice(0, -1))[0], -1);
     const int64_t id = ids[static_cast<size_t>(i)];
     CHECK_THAT(got[i], CloseTo(chances[id], 1e-4, 1e-4));
     const at::Tensor next = model->embed(at::tensor({id}, at::kLong));
-    hidden = model->forward(pack({{sequence, next, 5 + i, 8, {}, &worn}}), {*kv, states});
+    hidden = model->forward(pack({{sequence, next, 5 + i, 8, {}, &worn}}), {kv, states});
   }
   CHECK_FALSE(at::allclose(got, score(*model, {rows, apart, 5}, ids).log_probabilities));
 }

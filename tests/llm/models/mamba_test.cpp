@@ -26,12 +26,12 @@ at::Tensor golden(const char* tensor) {
 
 TEST_CASE("mamba reads packed sequences of other lengths as each alone") {
   const auto model = tiny_mamba();
-  const auto kv = make_dense_kv_store({});
+  KvStore kv({});
   StateStore together_states;
   StateStore alone_states;
   const std::vector<int64_t> lengths{3, 1, 9};
   std::vector<SequenceId> ids;
-  for (size_t s = 0; s < lengths.size(); ++s) ids.push_back(kv->create(0));
+  for (size_t s = 0; s < lengths.size(); ++s) ids.push_back(kv.create());
   std::vector<int64_t> read(lengths.size(), 0);
   for (const std::vector<int64_t>& counts :
        {lengths, {1, 1, 1}, {2, 1, 1}, {1, 1, 1}}) {  // prompts, one step for all, and a mixture
@@ -40,10 +40,10 @@ TEST_CASE("mamba reads packed sequences of other lengths as each alone") {
     for (size_t s = 0; s < ids.size(); ++s) {
       const at::Tensor tokens = (at::arange(counts[s], at::kLong) * 7 + 5 * int64_t(s)) % 67;
       steps.push_back({ids[s], model->embed(tokens), read[s], 64});
-      alone.push_back(model->forward(pack({steps.back()}), {*kv, alone_states}));
+      alone.push_back(model->forward(pack({steps.back()}), {kv, alone_states}));
       read[s] += counts[s];
     }
-    const at::Tensor together = model->forward(pack(steps), {*kv, together_states});
+    const at::Tensor together = model->forward(pack(steps), {kv, together_states});
     CHECK_THAT(together, CloseTo(at::cat(alone), 1e-4, 1e-5));
   }
   CHECK(together_states.length(ids[2]) == 12);
@@ -51,10 +51,10 @@ TEST_CASE("mamba reads packed sequences of other lengths as each alone") {
 
 TEST_CASE("mamba sequences fork and are dropped without a trace") {
   const auto model = tiny_mamba();
-  const auto kv = make_dense_kv_store({});
+  KvStore kv({});
   StateStore states;
-  const Memory memory{*kv, states};
-  const SequenceId first = kv->create(0);
+  const Memory memory{kv, states};
+  const SequenceId first = kv.create();
   const at::Tensor ids = golden("input_ids")[0];
   const auto read = [&](SequenceId sequence, int64_t begin, int64_t end) {
     const at::Tensor rows = model->embed(ids.slice(0, begin, end));

@@ -32,21 +32,18 @@ at::Tensor golden(const std::string& name, const char* tensor) {
 class Reader {
  public:
   explicit Reader(const CausalLm& model)
-      : model_(model),
-        kv_(make_dense_kv_store(
-            {model.shape().layers, model.shape().kv_heads, model.shape().head_size})),
-        sequence_(kv_->create(0)) {}
+      : model_(model), kv_(model.shape().kv()), sequence_(kv_.create()) {}
 
   at::Tensor read(const at::Tensor& ids) {
     const at::Tensor embeddings = model_.embed(ids);
     const PackedBatch batch = pack({{sequence_, embeddings, length_, 64}});
     length_ += ids.size(0);
-    return model_.logits(model_.forward(batch, {*kv_, states_}));
+    return model_.logits(model_.forward(batch, {kv_, states_}));
   }
 
  private:
   const CausalLm& model_;
-  std::unique_ptr<KvStore> kv_;
+  KvStore kv_;
   StateStore states_;
   SequenceId sequence_;
   int64_t length_ = 0;
@@ -176,21 +173,21 @@ TEST_CASE("models refuse checkpoints that do not fit") {
 
 TEST_CASE("models stop between layers when nobody waits") {
   const auto model = make_model(open_checkpoint(folder_of("tiny_llama")));
-  const auto kv = make_dense_kv_store({2, 2, 8});
+  KvStore kv({2, 2, 8});
   StateStore states;
-  const SequenceId sequence = kv->create(0);
+  const SequenceId sequence = kv.create();
   const PackedBatch batch = pack({{sequence, at::zeros({3, 32}), 0, 3}});
   const CancelScope scope(Cancellation().with([] { return true; }));
-  CHECK_THROWS_WITH(model->forward(batch, {*kv, states}), Catch::Contains("cancelled"));
-  CHECK(kv->length(sequence, 1) == 0);
+  CHECK_THROWS_WITH(model->forward(batch, {kv, states}), Catch::Contains("cancelled"));
+  CHECK(kv.length(sequence, 1) == 0);
 }
 
 TEST_CASE("models refuse batches that do not fit") {
   const auto model = make_model(open_checkpoint(folder_of("tiny_llama")));
-  const auto kv = make_dense_kv_store({2, 2, 8});
+  KvStore kv({2, 2, 8});
   StateStore states;
-  PackedBatch batch = pack({{kv->create(0), at::zeros({2, 31}), 0, 2}});
-  CHECK_THROWS_WITH(model->forward(batch, {*kv, states}), Catch::Contains("batch.embeddings"));
+  PackedBatch batch = pack({{kv.create(), at::zeros({2, 31}), 0, 2}});
+  CHECK_THROWS_WITH(model->forward(batch, {kv, states}), Catch::Contains("batch.embeddings"));
   CHECK_THROWS_WITH(model->embed(at::tensor({67}, at::kLong)), Catch::Contains("67"));
 }
 

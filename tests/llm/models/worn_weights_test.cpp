@@ -57,15 +57,14 @@ struct Asked {
 
 /// Hidden states of the sequences, read in one packed batch.
 std::vector<at::Tensor> read(const CausalLm& model, const std::vector<Asked>& all) {
-  const auto kv = make_dense_kv_store(model.shape().kv());
+  KvStore kv(model.shape().kv());
   StateStore states;
   std::vector<SequenceStep> steps;
   for (const Asked& asked : all) {
     const int64_t length = asked.ids.size(0);
-    steps.push_back(
-        {kv->create(length), model.embed(asked.ids), 0, length, at::Tensor(), asked.worn});
+    steps.push_back({kv.create(), model.embed(asked.ids), 0, length, at::Tensor(), asked.worn});
   }
-  const at::Tensor hidden = model.forward(pack(steps), {*kv, states});
+  const at::Tensor hidden = model.forward(pack(steps), {kv, states});
   std::vector<at::Tensor> parts;
   int64_t row = 0;
   for (const Asked& asked : all) {

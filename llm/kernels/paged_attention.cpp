@@ -1,0 +1,222 @@
+#include "llm/kernels/paged_attention.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+
+#include "llm/kernels/attend_rows.h"
+#include "pipeline/base/check_shape.h"
+#include "pipeline/base/error.h"
+#include "pipeline/kernels/quantized_avx2.h"
+
+namespace lv::llm {
+namespace {
+
+constexpr float kHidden = -std::numeric_limits<float>::infinity();
+/// Tokens per task. Tasks begin at multiples of it, so that what a sequence computes does not
+/// depend on what it shares.
+constexpr int64_t kTaskTokens = 256;
+constexpr int64_t kMinParallelWork = 1 << 15;  // products; less is not worth a second thread
+
+/// Some tokens of a sequence, for all queries that see them.
+struct Piece {
+  std::vector<int64_t> queries;
+  const KvView* view = nullptr;
+  TokenRange tokens;
+};
+
+void add_pieces(std::vector<Piece>& pieces, const std::vector<int64_t>& queries, const KvView& view,
+                TokenRange range) {
+  for (int64_t begin = range.begin; begin < range.end;) {
+    const int64_t end = std::min(range.end, (begin / kTaskTokens + 1) * kTaskTokens);
+    pieces.push_back({queries, &view, {begin, end}});
+    begin = end;
+  }
+}
+
+/// How many tokens these queries share from the first on, in whole tasks.
+int64_t shared_tokens(std::span<const PagedQuery> queries, const std::vector<int64_t>& group) {
+  if (group.size() < 2) return 0;
+  const PagedQuery& first = queries[static_cast<size_t>(group.front())];
+  int64_t tokens = std::numeric_limits<int64_t>::max();
+  for (const int64_t s : group) {
+    const PagedQuery& other = queries[static_cast<size_t>(s)];
+    const auto [end, unused] = std::mismatch(first.view.table.begin(), first.view.table.end(),
+                                             other.view.table.begin(), other.view.table.end());
+    const int64_t pages = end - first.view.table.begin();
+    tokens = std::min({tokens, pages * first.view.slots(), other.seen.front().end});
+  }
+  return tokens / kTaskTokens * kTaskTokens;
+}
+
+std::vector<Piece> plan(std::span<const PagedQuery> queries) {
+  std::map<int32_t, std::vector<int64_t>> by_first_page;
+  std::vector<Piece> pieces;
+  for (size_t s = 0; s < queries.size(); ++s) {
+    const PagedQuery& query = queries[s];
+    const bool whole = query.seen.front().begin == 0;
+    if (whole) {
+      by_first_page[query.view.table[0]].push_back(static_cast<int64_t>(s));
+      continue;
+    }
+    for (const TokenRange& range : query.seen) {
+      add_pieces(pieces, {static_cast<int64_t>(s)}, query.view, range);
+    }
+  }
+  for (const auto& [page, group] : by_first_page) {
+    const int64_t shared = shared_tokens(queries, group);
+    add_pieces(pieces, group, queries[static_cast<size_t>(group.front())].view, {0, shared});
+    for (const int64_t s : group) {
+      for (const TokenRange& range : queries[static_cast<size_t>(s)].seen) {
+        add_pieces(pieces, {s}, queries[static_cast<size_t>(s)].view,
+                   {std::max(range.begin, shared), range.end});
+      }
+    }
+  }
+  return pieces;
+}
+
+/// Sums under way for a piece and one head of keys, in the order of its queries.
+struct Task {
+  const Piece* piece = nullptr;
+  int64_t head = 0;
+  int64_t first_row = 0;  // of the scratch memory
+};
+
+struct Scratch {
+  std::vector<float> queries, sums;     // [rows, Dh]
+  std::vector<float> largest, weights;  // [rows]
+
+  Scratch(int64_t rows, int64_t width)
+      : queries(static_cast<size_t>(rows * width)),
+        sums(queries.size(), 0.0F),
+        largest(static_cast<size_t>(rows), kHidden),
+        weights(static_cast<size_t>(rows), 0.0F) {}
+};
+
+struct Sizes {
+  int64_t heads, group, width;  // H, query heads of a key head, Dh
+};
+
+void run(const Task& task, const float* q, const Sizes& sizes, float scale, bool fast,
+         Scratch& scratch) {
+  const Piece& piece = *task.piece;
+  const int64_t rows = static_cast<int64_t>(piece.queries.size()) * sizes.group;
+  const auto at = static_cast<size_t>(task.first_row);
+  float* queries = scratch.queries.data() + at * static_cast<size_t>(sizes.width);
+  for (size_t i = 0; i < piece.queries.size(); ++i) {
+    const float* from =
+        q + (piece.queries[i] * sizes.heads + task.head * sizes.group) * sizes.width;
+    for (int64_t d = 0; d < sizes.group * sizes.width; ++d) *queries++ = from[d] * scale;
+  }
+  const RunningRows running{
+      scratch.queries.data() + at * static_cast<size_t>(sizes.width),
+      scratch.sums.data() + at * static_cast<size_t>(sizes.width),
+      scratch.largest.data() + at,
+      scratch.weights.data() + at,
+      rows,
+      sizes.width,
+  };
+  const KvView& view = *piece.view;
+  const int64_t slots = view.slots();
+  const int64_t slot_floats = view.keys.stride(1);
+  const auto* keys = view.keys.const_data_ptr<float>() + task.head * sizes.width;
+  const auto* values = view.values.const_data_ptr<float>() + task.head * sizes.width;
+  for (int64_t token = piece.tokens.begin; token < piece.tokens.end;) {
+    KeyBlock block;
+    for (; token < piece.tokens.end && block.count < kBlockKeys; ++token, ++block.count) {
+      const int64_t page = view.table[static_cast<size_t>(token / slots)];
+      const int64_t place = (page * slots + token % slots) * slot_floats;
+      block.keys[block.count] = keys + place;
+      block.values[block.count] = values + place;
+    }
+    (fast ? attend_rows_avx2 : attend_rows)(running, block);
+  }
+}
+
+Partial attend_float(const at::Tensor& q, std::span<const PagedQuery> queries, double scale) {
+  const int64_t kv_heads = queries[0].view.keys.size(2);
+  const Sizes sizes{q.size(1), q.size(1) / kv_heads, q.size(2)};
+  const std::vector<Piece> pieces = plan(queries);
+  std::vector<Task> tasks;
+  int64_t rows = 0;
+  int64_t work = 0;
+  for (const Piece& piece : pieces) {
+    const int64_t piece_rows = static_cast<int64_t>(piece.queries.size()) * sizes.group;
+    for (int64_t head = 0; head < kv_heads; ++head) {
+      tasks.push_back({&piece, head, rows});
+      rows += piece_rows;
+    }
+    work += piece_rows * kv_heads * piece.tokens.size() * sizes.width;
+  }
+  Scratch scratch(rows, sizes.width);
+  const at::Tensor input = q.contiguous();
+  const auto* from = input.const_data_ptr<float>();
+  const bool fast = has_avx2() && sizes.width % 8 == 0;
+  const auto count = static_cast<int64_t>(tasks.size());
+  at::parallel_for(0, count, work < kMinParallelWork ? count : 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      run(tasks[static_cast<size_t>(i)], from, sizes, static_cast<float>(scale), fast, scratch);
+    }
+  });
+
+  Partial result{at::zeros(q.sizes(), at::kFloat), at::full({q.size(0), sizes.heads}, kHidden)};
+  auto* out = result.out.mutable_data_ptr<float>();
+  auto* lse = result.lse.mutable_data_ptr<float>();
+  for (const Task& task : tasks) {
+    auto row = static_cast<size_t>(task.first_row);
+    for (const int64_t s : task.piece->queries) {
+      for (int64_t g = 0; g < sizes.group; ++g, ++row) {
+        // Normalised as it goes: the share of a part is its weight in the sum so far.
+        const int64_t to = s * sizes.heads + task.head * sizes.group + g;
+        const float part = scratch.largest[row] + std::log(scratch.weights[row]);
+        const float most = std::max(lse[to], part);
+        const float total = most + std::log(std::exp(lse[to] - most) + std::exp(part - most));
+        const float kept = std::exp(lse[to] - total);
+        const float added = std::exp(part - total) / scratch.weights[row];
+        const float* sums = scratch.sums.data() + row * static_cast<size_t>(sizes.width);
+        float* sum = out + to * sizes.width;
+        for (int64_t d = 0; d < sizes.width; ++d) sum[d] = sum[d] * kept + sums[d] * added;
+        lse[to] = total;
+      }
+    }
+  }
+  return result;
+}
+
+Partial attend_gathered(const at::Tensor& q, std::span<const PagedQuery> queries, double scale) {
+  std::vector<at::Tensor> outs;
+  std::vector<at::Tensor> lses;
+  for (size_t s = 0; s < queries.size(); ++s) {
+    const KvRows rows = gather(queries[s].view, queries[s].seen);
+    const auto row = static_cast<int64_t>(s);
+    const Partial part = attend(q.slice(0, row, row + 1), rows.keys, rows.values,
+                                {.offset = rows.keys.size(0) - 1}, scale);
+    outs.push_back(part.out);
+    lses.push_back(part.lse);
+  }
+  return {at::cat(outs), at::cat(lses)};
+}
+
+}  // namespace
+
+Partial attend_paged(const at::Tensor& q, std::span<const PagedQuery> queries, double scale) {
+  check(!queries.empty(), ErrorCode::kInternal, "paged attention: expected at least one query");
+  const at::Tensor& keys = queries[0].view.keys;
+  check_shape(q, "paged attention q", {static_cast<int64_t>(queries.size()), -1, keys.size(3)});
+  check(q.size(1) % keys.size(2) == 0, ErrorCode::kInternal,
+        "paged attention: expected query heads to be a multiple of key heads");
+  for (const PagedQuery& query : queries) {
+    check(!query.seen.empty() && query.seen.front().size() > 0, ErrorCode::kInternal,
+          "paged attention: expected each query to see a token");
+  }
+  const bool floats = q.scalar_type() == at::kFloat && keys.scalar_type() == at::kFloat;
+  return q.is_cpu() && floats ? attend_float(q, queries, scale)
+                              : attend_gathered(q, queries, scale);
+}
+
+}  // namespace lv::llm

@@ -1,0 +1,285 @@
+#include "llm/kv/kv_store.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <string>
+#include <utility>
+
+#include "pipeline/base/check_shape.h"
+#include "pipeline/base/error.h"
+
+namespace lv::llm {
+namespace {
+
+constexpr int32_t kForgotten = -1;
+
+int64_t pages_for(int64_t tokens, int64_t slots) { return (tokens + slots - 1) / slots; }
+
+/// Pages of `tokens` in all layers.
+int64_t pages_of(const KvShape& shape, int64_t tokens) {
+  if (shape.kv_heads == 0) return 0;
+  int64_t pages = 0;
+  for (int64_t layer = 0; layer < shape.layers; ++layer) {
+    const int64_t groups = shape.groups.empty() ? 1 : shape.groups[static_cast<size_t>(layer)];
+    pages += groups * pages_for(tokens, shape.page_tokens * groups);
+  }
+  return pages;
+}
+
+const KvShape& checked(const KvShape& shape) {
+  check(shape.layers >= 0 && shape.kv_heads >= 0 && shape.head_size >= 0, ErrorCode::kInternal,
+        "kv store: expected no negative sizes");
+  check(shape.page_tokens > 0, ErrorCode::kInternal, "kv store: expected pages to hold tokens");
+  check(shape.groups.empty() || static_cast<int64_t>(shape.groups.size()) == shape.layers,
+        ErrorCode::kInternal, "kv store: expected the groups of each layer");
+  for (const int64_t groups : shape.groups) {
+    check(groups > 0 && shape.kv_heads % groups == 0, ErrorCode::kInternal,
+          "kv store: expected " + std::to_string(shape.kv_heads) +
+              " heads to be in groups of one size, got " + std::to_string(groups) + " groups");
+  }
+  return shape;
+}
+
+std::string unknown(SequenceId sequence) {
+  return "kv store: no sequence " + std::to_string(static_cast<uint64_t>(sequence));
+}
+
+}  // namespace
+
+int64_t KvShape::token_bytes() const {
+  return 2 * layers * kv_heads * head_size * static_cast<int64_t>(c10::elementSize(dtype));
+}
+
+KvRows gather(const KvView& view, std::span<const TokenRange> ranges) {
+  const int64_t slots = view.slots();
+  std::vector<int64_t> pages;
+  std::vector<TokenRange> within;  // `pages`, as tokens
+  for (const TokenRange& range : ranges) {
+    if (range.size() == 0) continue;
+    const int64_t first = range.begin / slots;
+    const int64_t last = pages_for(range.end, slots);
+    const int64_t shift = (static_cast<int64_t>(pages.size()) - first) * slots;
+    for (int64_t i = first; i < last; ++i) {
+      const int32_t page = view.table[static_cast<size_t>(i)];
+      check(page != kForgotten, ErrorCode::kInternal, "kv store: these tokens were forgotten");
+      pages.push_back(page);
+    }
+    within.push_back({range.begin + shift, range.end + shift});
+  }
+  const at::Tensor chosen = at::tensor(pages, at::kLong).to(view.keys.device());
+  const auto rows = [&](const at::Tensor& pool) {
+    const at::Tensor all = pool.index_select(0, chosen).flatten(0, 1);
+    if (within.size() == 1) return all.slice(0, within[0].begin, within[0].end);
+    std::vector<at::Tensor> parts{all.slice(0, 0, 0)};
+    for (const TokenRange& range : within) parts.push_back(all.slice(0, range.begin, range.end));
+    return at::cat(parts);
+  };
+  return {rows(view.keys), rows(view.values)};
+}
+
+KvStore::KvStore(KvShape shape, int64_t capacity_tokens)
+    : shape_(checked(shape)),
+      capacity_tokens_(capacity_tokens > 0 ? capacity_tokens : std::numeric_limits<int64_t>::max()),
+      pool_(shape.page_tokens * shape.kv_heads * shape.head_size, pages_of(shape, capacity_tokens),
+            at::device(shape.device).dtype(shape.dtype)) {
+  first_table_.push_back(0);
+  for (int64_t layer = 0; layer < shape_.layers; ++layer) {
+    first_table_.push_back(first_table_.back() + static_cast<size_t>(groups(layer)));
+  }
+}
+
+KvStore::Sequence& KvStore::find(SequenceId sequence) {
+  return const_cast<Sequence&>(std::as_const(*this).find(sequence));
+}
+
+const KvStore::Sequence& KvStore::find(SequenceId sequence) const {
+  const auto it = sequences_.find(sequence);
+  check(it != sequences_.end(), ErrorCode::kInternal, unknown(sequence));
+  return it->second;
+}
+
+size_t KvStore::table_at(int64_t layer, int64_t group) const {
+  check(layer >= 0 && layer < shape_.layers, ErrorCode::kInternal,
+        "kv store: no layer " + std::to_string(layer));
+  check(group >= 0 && group < groups(layer), ErrorCode::kInternal,
+        "kv store: no group " + std::to_string(group) + " in layer " + std::to_string(layer));
+  return first_table_[static_cast<size_t>(layer)] + static_cast<size_t>(group);
+}
+
+int64_t KvStore::groups(int64_t layer) const {
+  return shape_.groups.empty() ? 1 : shape_.groups[static_cast<size_t>(layer)];
+}
+
+at::Tensor KvStore::shaped(const at::Tensor& pool, int64_t layer) const {
+  return pool.view({pool.size(0), slots(layer), shape_.kv_heads / groups(layer), shape_.head_size});
+}
+
+SequenceId KvStore::create() {
+  const auto id = static_cast<SequenceId>(next_++);
+  sequences_[id].resize(first_table_.back());
+  return id;
+}
+
+/// Pages for `added` tokens more, of which the first may have to be copied from a shared page.
+void KvStore::make_writable(Table& table, int64_t slots, int64_t added) {
+  const int64_t used = table.length % slots;
+  if (used > 0 && added > 0 && pool_.shared(table.pages.back())) {
+    const int32_t copy = pool_.take();
+    for (const at::Tensor* pool : {&pool_.keys(), &pool_.values()}) {
+      (*pool)[copy].copy_((*pool)[table.pages.back()]);
+    }
+    pool_.release(table.pages.back());
+    table.pages.back() = copy;
+  }
+  const auto needed = static_cast<size_t>(pages_for(table.length + added, slots));
+  while (table.pages.size() < needed) table.pages.push_back(pool_.take());
+}
+
+/// Rows [n, heads, Dh] behind the first `length` tokens of a table that has pages for them.
+void KvStore::write(const Table& table, int64_t layer, const at::Tensor& pool,
+                    const at::Tensor& rows) {
+  const int64_t size = slots(layer);
+  const int64_t n = rows.size(0);
+  if (n == 0) return;
+  if (!pool.is_cpu()) {
+    std::vector<int64_t> places(static_cast<size_t>(n));
+    for (int64_t i = 0; i < n; ++i) {
+      const int64_t token = table.length + i;
+      places[static_cast<size_t>(i)] =
+          table.pages[static_cast<size_t>(token / size)] * size + token % size;
+    }
+    shaped(pool, layer)
+        .flatten(0, 1)
+        .index_copy_(0, at::tensor(places, at::kLong).to(pool.device()),
+                     rows.to(pool.scalar_type()));
+    return;
+  }
+  const at::Tensor dense = rows.to(pool.scalar_type()).contiguous();
+  const auto* from = static_cast<const char*>(dense.const_data_ptr());
+  auto* to = static_cast<char*>(pool.mutable_data_ptr());
+  const auto token_bytes = static_cast<int64_t>(pool.nbytes()) / (pool.size(0) * size);
+  for (int64_t done = 0; done < n;) {
+    const int64_t token = table.length + done;
+    const int64_t page = table.pages[static_cast<size_t>(token / size)];
+    const int64_t count = std::min(n - done, size - token % size);
+    std::memcpy(to + (page * size + token % size) * token_bytes, from + done * token_bytes,
+                static_cast<size_t>(count * token_bytes));
+    done += count;
+  }
+}
+
+void KvStore::append(SequenceId sequence, int64_t layer, const at::Tensor& keys,
+                     const at::Tensor& values) {
+  check_shape(keys, "keys", {-1, shape_.kv_heads, shape_.head_size});
+  check_shape(values, "values", {keys.size(0), shape_.kv_heads, shape_.head_size});
+  Sequence& tables = find(sequence);
+  const size_t first = table_at(layer, 0);
+  const int64_t heads = shape_.kv_heads / groups(layer);
+  for (int64_t group = 0; group < groups(layer); ++group) {
+    Table& table = tables[first + static_cast<size_t>(group)];
+    make_writable(table, slots(layer), keys.size(0));
+    const int64_t head = group * heads;
+    write(table, layer, pool_.keys(), keys.slice(1, head, head + heads));
+    write(table, layer, pool_.values(), values.slice(1, head, head + heads));
+    table.length += keys.size(0);
+  }
+}
+
+KvView KvStore::view(SequenceId sequence, int64_t layer, int64_t group) const {
+  const Table& table = find(sequence)[table_at(layer, group)];
+  return {shaped(pool_.keys(), layer), shaped(pool_.values(), layer), table.pages, table.length};
+}
+
+int64_t KvStore::length(SequenceId sequence, int64_t layer) const {
+  return find(sequence)[table_at(layer, 0)].length;
+}
+
+void KvStore::shrink(Table& table, int64_t length, int64_t slots) {
+  const auto kept = static_cast<size_t>(pages_for(length, slots));
+  for (size_t i = kept; i < table.pages.size(); ++i) {
+    if (table.pages[i] != kForgotten) pool_.release(table.pages[i]);
+  }
+  table.pages.resize(std::min(kept, table.pages.size()));
+  table.length = length;
+  check(length % slots == 0 || table.pages.back() != kForgotten, ErrorCode::kFailedPrecondition,
+        "kv store: tokens before " + std::to_string(length) + " were forgotten");
+}
+
+void KvStore::truncate(SequenceId sequence, int64_t tokens) {
+  check(tokens >= 0, ErrorCode::kInternal, "kv store: cannot keep fewer than no tokens");
+  Sequence& tables = find(sequence);
+  for (int64_t layer = 0; layer < shape_.layers; ++layer) {
+    for (int64_t group = 0; group < groups(layer); ++group) {
+      Table& table = tables[table_at(layer, group)];
+      shrink(table, std::min(table.length, tokens), slots(layer));
+    }
+  }
+}
+
+void KvStore::forget(SequenceId sequence, int64_t layer, int64_t group, TokenRange range) {
+  Table& table = find(sequence)[table_at(layer, group)];
+  const int64_t size = slots(layer);
+  const int64_t end = std::min(range.end, table.length) / size;
+  for (int64_t i = pages_for(range.begin, size); i < end; ++i) {
+    int32_t& page = table.pages[static_cast<size_t>(i)];
+    if (page == kForgotten) continue;
+    pool_.release(page);
+    page = kForgotten;
+  }
+}
+
+void KvStore::compact(SequenceId sequence, int64_t layer, int64_t group, const at::Tensor& kept) {
+  check_shape(kept, "kept", {-1});
+  Table& table = find(sequence)[table_at(layer, group)];
+  const TokenRange all{0, table.length};
+  const KvRows rows = gather(view(sequence, layer, group), {&all, 1});
+  const at::Tensor chosen = kept.to(shape_.device);
+  const at::Tensor keys = rows.keys.index_select(0, chosen);
+  const at::Tensor values = rows.values.index_select(0, chosen);
+  shrink(table, 0, slots(layer));
+  make_writable(table, slots(layer), keys.size(0));
+  write(table, layer, pool_.keys(), keys);
+  write(table, layer, pool_.values(), values);
+  table.length = keys.size(0);
+}
+
+SequenceId KvStore::fork(SequenceId sequence, int64_t tokens) {
+  check(tokens >= 0, ErrorCode::kInternal, "kv store: cannot fork fewer than no tokens");
+  Sequence copy = find(sequence);
+  for (Table& table : copy) {
+    for (const int32_t page : table.pages) {
+      if (page != kForgotten) pool_.share(page);
+    }
+  }
+  const auto id = static_cast<SequenceId>(next_++);
+  sequences_[id] = std::move(copy);
+  truncate(id, tokens);
+  return id;
+}
+
+void KvStore::drop(SequenceId sequence) {
+  truncate(sequence, 0);
+  sequences_.erase(sequence);
+}
+
+int64_t KvStore::pages_for_new(int64_t tokens) const { return pages_of(shape_, tokens); }
+
+int64_t KvStore::pages_to_append(SequenceId sequence, int64_t tokens) const {
+  if (shape_.kv_heads == 0 || tokens == 0) return 0;
+  const Sequence& tables = find(sequence);
+  int64_t total = 0;
+  for (int64_t layer = 0; layer < shape_.layers; ++layer) {
+    for (int64_t group = 0; group < groups(layer); ++group) {
+      const Table& table = tables[table_at(layer, group)];
+      const int64_t size = slots(layer);
+      total += pages_for(table.length + tokens, size) - pages_for(table.length, size);
+      if (table.length % size > 0 && pool_.shared(table.pages.back())) ++total;
+    }
+  }
+  return total;
+}
+
+}  // namespace lv::llm
