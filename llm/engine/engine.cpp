@@ -305,7 +305,7 @@ class Engine::Loop {
       cache_.add(run.prompt_rows(), *run.sequence, run.length);
     }
     if (!remembered || !run.reading_prompt()) {
-      model_->forget_unseen(*run.sequence, {kv_, states_});
+      model_->forget_unseen(*run.sequence, run.planned_length, {kv_, states_});
     }
   }
 

@@ -27,13 +27,14 @@ at::Tensor CachedAttention::operator()(const at::Tensor& q, const at::Tensor& k,
 
 at::Tensor CachedAttention::attend_group(const at::Tensor& q, const PackedBatch& batch,
                                          int64_t layer, int64_t group, const KvStore& kv) const {
-  const KeySpan& span = spans_[spans_.size() == 1 ? 0 : static_cast<size_t>(group)];
+  const SpanRule& rule = spans_[static_cast<size_t>(group)];
   const auto* offsets = batch.offsets.const_data_ptr<int32_t>();
   std::vector<PagedQuery> single;
   std::vector<int64_t> single_rows;
   at::Tensor out;
   for (size_t s = 0; s < batch.sequences.size(); ++s) {
     const KvView view = kv.view(batch.sequences[s], layer, group);
+    const KeySpan span = span_at(rule, batch.planned_lengths[s]);
     const int64_t begin = offsets[s];
     const int64_t end = offsets[s + 1];
     const int64_t cached = view.tokens - (end - begin);
@@ -57,9 +58,10 @@ at::Tensor CachedAttention::attend_group(const at::Tensor& q, const PackedBatch&
   return out.index_copy_(0, rows, attend_paged(q.index_select(0, rows), single, scale_).out);
 }
 
-void CachedAttention::forget_unseen(SequenceId sequence, int64_t layer, KvStore& kv) const {
+void CachedAttention::forget_unseen(SequenceId sequence, int64_t planned_length, int64_t layer,
+                                    KvStore& kv) const {
   for (int64_t group = 0; group < kv.groups(layer); ++group) {
-    const KeySpan& span = spans_[spans_.size() == 1 ? 0 : static_cast<size_t>(group)];
+    const KeySpan span = span_at(spans_[static_cast<size_t>(group)], planned_length);
     if (span.all()) continue;
     kv.forget(sequence, layer, group, span.unseen(kv.view(sequence, layer, group).tokens));
   }

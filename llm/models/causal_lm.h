@@ -61,7 +61,7 @@ class CausalLm {
   virtual at::Tensor forward(const PackedBatch& batch, Memory memory) const = 0;
 
   /// Gives back what no later token of the sequence reads. A fork made before keeps it.
-  virtual void forget_unseen(SequenceId, Memory) const {}
+  virtual void forget_unseen(SequenceId, int64_t /*planned_length*/, Memory) const {}
 
   /// Hidden states [k, D] -> scores of the next token [k, V], float32.
   virtual at::Tensor logits(const at::Tensor& hidden) const = 0;

@@ -58,7 +58,7 @@ Sizes read_sizes(const WeightScope& root, const Json& config) {
 struct LayerTraits {
   bool qk_norm = false;
   bool rotates = true;
-  std::vector<KeySpan> spans = {{}};  // see CachedAttention
+  std::vector<SpanRule> spans;  // see CachedAttention
 };
 
 /// The rows of each sequence, and how they are rotated.
@@ -141,13 +141,15 @@ struct Layer {
 };
 
 LayerTraits layer_traits(const LayerPlan& plan, const DecoderTraits& traits, int64_t layer,
-                         int64_t layers) {
-  const LayerChoice choice = choice_for(plan, layer, layers);
+                         const ModelShape& shape) {
+  const LayerChoice choice = choice_for(plan, layer, shape.layers);
   const auto at = static_cast<size_t>(layer);
-  const int64_t own = traits.windows.empty() ? 0 : traits.windows[at];
-  return {traits.qk_norm,
-          traits.rotated.empty() || traits.rotated[at],
-          {{choice.span != Span::kCheckpoint ? choice.window : own, choice.sinks}}};
+  LayerTraits result{traits.qk_norm, traits.rotated.empty() || traits.rotated[at],
+                     spans_by_key_head(choice, shape.heads, shape.kv_heads)};
+  if (result.spans.empty()) {
+    result.spans = {KeySpan{traits.windows.empty() ? 0 : traits.windows[at]}};
+  }
+  return result;
 }
 
 Rope read_rope(const WeightScope& root, const Json& config, int64_t head_size) {
@@ -188,9 +190,10 @@ class Decoder : public CausalLm {
     return norm_(x);
   }
 
-  void forget_unseen(SequenceId sequence, Memory memory) const override {
+  void forget_unseen(SequenceId sequence, int64_t planned_length, Memory memory) const override {
     for (size_t i = 0; i < layers_.size(); ++i) {
-      layers_[i].attention.cached().forget_unseen(sequence, static_cast<int64_t>(i), memory.kv);
+      layers_[i].attention.cached().forget_unseen(sequence, planned_length, static_cast<int64_t>(i),
+                                                  memory.kv);
     }
   }
 
@@ -210,7 +213,9 @@ class Decoder : public CausalLm {
     sizes_.shape.depends_on_length = rope_.depends_on_length();
     const WeightScope layers = root / "model" / "layers";
     for (int64_t i = 0; i < sizes_.shape.layers; ++i) {
-      layers_.emplace_back(layers / i, sizes_, layer_traits(plan, traits, i, sizes_.shape.layers));
+      const LayerTraits layer = layer_traits(plan, traits, i, sizes_.shape);
+      sizes_.shape.kv_groups.push_back(static_cast<int64_t>(layer.spans.size()));
+      layers_.emplace_back(layers / i, sizes_, layer);
     }
   }
 

@@ -1,5 +1,7 @@
 #include "llm/plan/layer_plan.h"
 
+#include <algorithm>
+#include <cmath>
 #include <initializer_list>
 
 #include "pipeline/base/error.h"
@@ -33,6 +35,50 @@ void check_name(const std::string& name, const std::string& where,
               where + ": '" + name + "' is not known; there are " + names);
 }
 
+int64_t count_of(const Json& value, const char* key, int64_t fallback, int64_t least,
+                 const std::string& where) {
+  const int64_t count = fallback < 0 ? value.at(key).as_int() : value.get(key, fallback);
+  check(count >= least, ErrorCode::kInvalidArgument,
+        where + "." + key + ": expected at least " + std::to_string(least) + ", got " +
+            std::to_string(count));
+  return count;
+}
+
+LayerChoice parse_window(const Json& value, const char* size, const std::string& where) {
+  return {{KeySpan{count_of(value, size, -1, 1, where), count_of(value, "sinks", 0, 0, where)}}};
+}
+
+LayerChoice parse_heads(const Json& alphas, const Json& betas, int64_t sinks,
+                        const std::string& where) {
+  check(alphas.as_array().size() == betas.as_array().size() && !alphas.as_array().empty(),
+        ErrorCode::kInvalidArgument, where + ": expected an alpha and a beta for each head");
+  LayerChoice choice;
+  for (size_t i = 0; i < alphas.as_array().size(); ++i) {
+    const ElasticSpan span{alphas.as_array()[i].as_double(), betas.as_array()[i].as_double(),
+                           sinks};
+    check(std::abs(span.alpha) < 1e9 && span.beta >= 0 && span.beta <= 1,
+          ErrorCode::kInvalidArgument, where + ": expected alphas in tokens and betas from 0 to 1");
+    choice.spans.emplace_back(span);
+  }
+  return choice;
+}
+
+LayerChoice parse_span(const Json& span, const std::string& where) {
+  const std::string kind = span.at("kind").as_string();
+  check_name(kind, where + ".kind", {"full", "window", "per_head"});
+  if (kind == "full") {
+    check_keys(span, where, {"kind"});
+    return {{KeySpan{}}};
+  }
+  if (kind == "window") {
+    check_keys(span, where, {"kind", "size", "sinks"});
+    return parse_window(span, "size", where);
+  }
+  check_keys(span, where, {"kind", "alpha", "beta", "sinks"});
+  return parse_heads(span.at("alpha"), span.at("beta"), count_of(span, "sinks", 64, 0, where),
+                     where);
+}
+
 LayerChoice parse_layer(const Json& layer, const std::string& where) {
   check_keys(layer, where, {"mixer", "span", "kv"});
   check_name(layer.get("mixer", "attention"), where + ".mixer", {"attention", "attn"});
@@ -40,22 +86,34 @@ LayerChoice parse_layer(const Json& layer, const std::string& where) {
     check_keys(*kv, where + ".kv", {"format"});
     check_name(kv->get("format", "dense"), where + ".kv.format", {"dense"});
   }
-  LayerChoice choice;
   const Json* span = layer.find("span");
-  if (span == nullptr) return choice;
-  check_keys(*span, where + ".span", {"kind", "size", "sinks"});
-  const std::string kind = span->at("kind").as_string();
-  check_name(kind, where + ".span.kind", {"full", "window"});
-  choice.span = kind == "full" ? Span::kFull : Span::kWindow;
-  if (choice.span == Span::kWindow) {
-    choice.window = span->at("size").as_int();
-    check(choice.window > 0, ErrorCode::kInvalidArgument,
-          where + ".span.size: expected at least 1, got " + std::to_string(choice.window));
-    choice.sinks = span->get("sinks", 0);
-    check(choice.sinks >= 0, ErrorCode::kInvalidArgument,
-          where + ".span.sinks: expected 0 or more, got " + std::to_string(choice.sinks));
+  return span == nullptr ? LayerChoice{} : parse_span(*span, where + ".span");
+}
+
+void parse_select(const Json& select, LayerPlan& plan) {
+  const std::string where = "plan.select";
+  check(plan.layers.empty(), ErrorCode::kInvalidArgument,
+        "plan: expected layers or select, got both");
+  const std::string kind = select.at("kind").as_string();
+  check_name(kind, where + ".kind", {"masformer", "moa"});
+  if (kind == "masformer") {
+    check_keys(select, where, {"kind", "full", "window", "sinks"});
+    plan.layers = {parse_window(select, "window", where)};
+    for (const Json& layer : select.at("full").as_array()) {
+      plan.exceptions[layer.as_int()] = {{KeySpan{}}};
+    }
+    return;
   }
-  return choice;
+  check_keys(select, where, {"kind", "alphas", "betas", "sinks"});
+  const auto& alphas = select.at("alphas").as_array();
+  const auto& betas = select.at("betas").as_array();
+  check(alphas.size() == betas.size() && !alphas.empty(), ErrorCode::kInvalidArgument,
+        where + ": expected a row of alphas and of betas for each layer");
+  const int64_t sinks = count_of(select, "sinks", 64, 0, where);
+  for (size_t i = 0; i < alphas.size(); ++i) {
+    plan.layers.push_back(
+        parse_heads(alphas[i], betas[i], sinks, where + " layer " + std::to_string(i)));
+  }
 }
 
 /// The plan's short names become those of Hugging Face configurations.
@@ -81,7 +139,7 @@ Json parse_rope(const Json& rope) {
 
 LayerPlan parse_plan(const Json& plan) {
   check(plan.is_object(), ErrorCode::kInvalidArgument, "plan: expected an object");
-  check_keys(plan, "plan", {"layers", "rope", "context"});
+  check_keys(plan, "plan", {"layers", "select", "rope", "context"});
   LayerPlan result;
   if (const Json* layers = plan.find("layers")) {
     for (const Json& layer : layers->as_array()) {
@@ -89,6 +147,7 @@ LayerPlan parse_plan(const Json& plan) {
       result.layers.push_back(parse_layer(layer, where));
     }
   }
+  if (const Json* select = plan.find("select")) parse_select(*select, result);
   if (const Json* rope = plan.find("rope")) result.rope = parse_rope(*rope);
   if (const Json* context = plan.find("context")) {
     result.context_tokens = context->as_int();
@@ -104,7 +163,35 @@ LayerChoice choice_for(const LayerPlan& plan, int64_t layer, int64_t count) {
   check(given == 1 || given == count, ErrorCode::kInvalidArgument,
         "plan.layers: expected 1 or " + std::to_string(count) + " layers, got " +
             std::to_string(given));
+  for (const auto& [exception, choice] : plan.exceptions) {
+    check(exception >= 0 && exception < count, ErrorCode::kInvalidArgument,
+          "plan: expected layers from 0 to " + std::to_string(count - 1) + ", got " +
+              std::to_string(exception));
+  }
+  const auto exception = plan.exceptions.find(layer);
+  if (exception != plan.exceptions.end()) return exception->second;
   return plan.layers[static_cast<size_t>(given == 1 ? 0 : layer)];
+}
+
+std::vector<SpanRule> spans_by_key_head(const LayerChoice& choice, int64_t heads,
+                                        int64_t kv_heads) {
+  const auto given = static_cast<int64_t>(choice.spans.size());
+  if (given <= 1 || given == kv_heads) return choice.spans;
+  check(given == heads, ErrorCode::kInvalidArgument,
+        "plan: expected a span for each of " + std::to_string(heads) + " heads or " +
+            std::to_string(kv_heads) + " heads of keys, got " + std::to_string(given));
+  std::vector<SpanRule> spans;
+  const auto group = static_cast<size_t>(heads / kv_heads);
+  for (size_t first = 0; first < choice.spans.size(); first += group) {
+    ElasticSpan widest = std::get<ElasticSpan>(choice.spans[first]);
+    for (size_t i = first + 1; i < first + group; ++i) {
+      const ElasticSpan& other = std::get<ElasticSpan>(choice.spans[i]);
+      widest.alpha = std::max(widest.alpha, other.alpha);
+      widest.beta = std::max(widest.beta, other.beta);
+    }
+    spans.emplace_back(widest);
+  }
+  return spans;
 }
 
 Json planned_config(const LayerPlan& plan, const Json& config) {

@@ -103,7 +103,7 @@ TEST_CASE("a GGUF file of a Mamba model gives the logits of the reference") {
 TEST_CASE("mamba refuses plans that name layers or positions") {
   const Checkpoint checkpoint = open_checkpoint(data("tests/data/llm/tiny_mamba"));
   LayerPlan plan;
-  plan.layers = {{Span::kWindow, 5}};
+  plan.layers = {{{KeySpan{5}}}};
   CHECK_THROWS_WITH(make_model(checkpoint, plan), Catch::Contains("Mamba"));
 }
 

@@ -110,10 +110,10 @@ TEST_CASE("models take their windows from the plan") {
   const Checkpoint checkpoint = open_checkpoint(folder_of("tiny_mistral"));
   const at::Tensor ids = golden("tiny_mistral", "input_ids")[0];
   LayerPlan plan;
-  plan.layers = {{Span::kWindow, 5}};
+  plan.layers = {{{KeySpan{5}}}};
   const auto same = make_model(checkpoint, plan);
   CHECK_THAT(Reader(*same).read(ids), CloseTo(golden("tiny_mistral", "logits")[0], 1e-4, 1e-4));
-  plan.layers = {{Span::kFull, 0}};
+  plan.layers = {{{KeySpan{}}}};
   const auto full = make_model(checkpoint, plan);
   const at::Tensor other = Reader(*full).read(ids);
   CHECK_THAT(other.slice(0, 0, 5),

@@ -9,25 +9,59 @@ namespace {
 
 LayerPlan plan_of(const char* text) { return parse_plan(parse_json(text, "plan")); }
 
+KeySpan only_span(const LayerChoice& choice) {
+  REQUIRE(choice.spans.size() == 1);
+  return std::get<KeySpan>(choice.spans[0]);
+}
+
 }  // namespace
 
 TEST_CASE("plan that says nothing leaves every layer as the checkpoint has it") {
   const LayerPlan plan = plan_of("{}");
-  CHECK(choice_for(plan, 3, 30).span == Span::kCheckpoint);
+  CHECK(choice_for(plan, 3, 30).spans.empty());
   const Json config = parse_json(R"({"rope_theta": 5.0})", "config");
   CHECK(planned_config(plan, config) == config);
 }
 
 TEST_CASE("plan of one layer goes for all, of several for each") {
-  const LayerPlan one = plan_of(R"({"layers": [{"span": {"kind": "window", "size": 7}}]})");
-  CHECK(choice_for(one, 29, 30).span == Span::kWindow);
-  CHECK(choice_for(one, 29, 30).window == 7);
+  const LayerPlan one =
+      plan_of(R"({"layers": [{"span": {"kind": "window", "size": 7, "sinks": 4}}]})");
+  CHECK(only_span(choice_for(one, 29, 30)).window == 7);
+  CHECK(only_span(choice_for(one, 29, 30)).sinks == 4);
   const LayerPlan two = plan_of(
       R"({"layers": [{"mixer": "attention", "span": {"kind": "full"}, "kv": {"format": "dense"}},
                      {"mixer": "attn"}]})");
-  CHECK(choice_for(two, 0, 2).span == Span::kFull);
-  CHECK(choice_for(two, 1, 2).span == Span::kCheckpoint);
+  CHECK(only_span(choice_for(two, 0, 2)).all());
+  CHECK(choice_for(two, 1, 2).spans.empty());
   CHECK_THROWS_WITH(choice_for(two, 0, 3), Catch::Contains("expected 1 or 3 layers, got 2"));
+}
+
+TEST_CASE("plan of masformer keeps all keys in some layers") {
+  const LayerPlan plan =
+      plan_of(R"({"select": {"kind": "masformer", "full": [0, 3], "window": 9}})");
+  // What a token reads in four layers of 100 tokens: 2 of all keys, 2 of a window.
+  int64_t read = 0;
+  for (int64_t layer = 0; layer < 4; ++layer) {
+    const KeySpan span = only_span(choice_for(plan, layer, 4));
+    read += span.seen({99, 100}).front().size();
+  }
+  CHECK(read == 2 * 100 + 2 * 9);
+  CHECK_THROWS_WITH(choice_for(plan, 0, 3), Catch::Contains("expected layers from 0 to 2, got 3"));
+}
+
+TEST_CASE("plan of moa has a span for each head, and one for heads that share keys") {
+  const LayerPlan plan = plan_of(R"({"select": {"kind": "moa", "sinks": 8,
+      "alphas": [[0, 128, 64, 64]], "betas": [[1, 0, 0.25, 0.5]]}})");
+  const auto window = [&](int64_t kv_heads, size_t head, int64_t length) {
+    return span_at(spans_by_key_head(choice_for(plan, 0, 1), 4, kv_heads).at(head), length).window;
+  };
+  CHECK(window(4, 0, 1024) == 0);  // all
+  CHECK(window(4, 1, 1024) == 128);
+  CHECK(window(4, 2, 1024) == 64 + 256);
+  CHECK(window(4, 3, 2048) == 64 + 1024);
+  CHECK(window(2, 1, 1024) == 64 + 512);  // the widest of two
+  CHECK_THROWS_WITH(spans_by_key_head(choice_for(plan, 0, 1), 8, 2),
+                    Catch::Contains("a span for each of 8 heads or 2 heads of keys, got 4"));
 }
 
 TEST_CASE("plan's rope replaces the checkpoint's and keeps its theta") {
@@ -53,7 +87,15 @@ TEST_CASE("plan names what it does not know") {
   refuses("[]", "expected an object");
   refuses(R"({"retain": {}})", "plan: 'retain' is not known");
   refuses(R"({"layers": [{"mixer": "mamba"}]})", "plan.layers[0].mixer: 'mamba' is not known");
-  refuses(R"({"layers": [{}, {"span": {"kind": "per_head"}}]})", "plan.layers[1].span.kind");
+  refuses(R"({"layers": [{}, {"span": {"kind": "sparse"}}]})", "plan.layers[1].span.kind");
+  refuses(R"({"layers": [{"span": {"kind": "per_head", "alpha": [1], "beta": [1, 1]}}]})",
+          "an alpha and a beta");
+  refuses(R"({"layers": [{"span": {"kind": "per_head", "alpha": [1], "beta": [2]}}]})",
+          "betas from 0 to 1");
+  refuses(R"({"layers": [{"span": {"kind": "full", "size": 3}}]})", "'size' is not known");
+  refuses(R"({"layers": [{}], "select": {"kind": "masformer", "full": [], "window": 1}})",
+          "layers or select, got both");
+  refuses(R"({"select": {"kind": "moa", "alphas": [[1]], "betas": []}})", "a row of alphas");
   refuses(R"({"layers": [{"span": {"kind": "window"}}]})", "size");
   refuses(R"({"layers": [{"span": {"kind": "window", "size": 0}}]})", "at least 1");
   refuses(R"({"layers": [{"kv": {"format": "int4_kivi"}}]})", "'int4_kivi' is not known");
