@@ -12,6 +12,7 @@
 #include <thread>
 #include <utility>
 
+#include "llm/engine/ngram_draft.h"
 #include "llm/engine/prefix_cache.h"
 #include "llm/engine/sampler.h"
 #include "llm/models/packed_batch.h"
@@ -41,10 +42,11 @@ int64_t cache_capacity(const EngineLimits& limits, const KvShape& shape, int64_t
 
 /// One answer in the making. What follows `mutex` in Loop is noted for each member.
 struct Run {
-  Run(EngineRequest asked, int64_t vocabulary)
+  Run(EngineRequest asked, int64_t vocabulary, bool guessing)
       : request(std::move(asked)), sampler(request.options, vocabulary) {
     planned_length = std::min(prompt() + request.options.max_tokens, request.context_tokens);
     sampler.observe(request.prompt_ids);
+    if (guessing) guesses.observe(request.prompt_ids);
     answer_shift =
         position_behind(prompt(), {request.positions, request.answer_position}) - prompt();
   }
@@ -60,6 +62,8 @@ struct Run {
   // Of the engine's thread alone.
   EngineRequest request;
   Sampler sampler;
+  NgramDraft guesses;
+  std::vector<int64_t> draft;  // read with the answer's last token in the step under way
   std::optional<SequenceId> sequence;
   int64_t planned_length = 0;
   int64_t length = 0;        // rows that the model has read
@@ -87,6 +91,7 @@ class Engine::Loop {
         limits_(limits),
         kv_(shape_.kv(), kv_capacity(limits, shape_.kv())),
         cache_({kv_, states_}, shape_.kv().page_tokens),
+        draft_tokens_(shape_.kv_heads == 0 ? 0 : limits.draft_tokens),
         cache_tokens_(cache_capacity(limits, shape_.kv(), kv_.capacity_tokens())),
         thread_([this] { work(); }) {}
 
@@ -100,6 +105,7 @@ class Engine::Loop {
   }
 
   const ModelShape& shape() const { return shape_; }
+  bool guesses() const { return draft_tokens_ > 0; }
   int64_t capacity_tokens() const { return kv_.capacity_tokens(); }
 
   void submit(RunPtr run) {
@@ -230,7 +236,17 @@ class Engine::Loop {
     return count;
   }
 
-  SequenceStep step_of(Run& run, int64_t count) const {
+  /// How the answer may go on, as far as there is room for it.
+  void guess(Run& run) {
+    run.draft.clear();
+    const int64_t left =
+        run.planned_length - run.prompt() - static_cast<int64_t>(run.answer.size());
+    if (guesses() && run.unread() == 1 && !run.reading_prompt()) {
+      run.draft = run.guesses.propose(std::min(draft_tokens_, left - 1));
+    }
+  }
+
+  SequenceStep step_of(const Run& run, int64_t count) const {
     SequenceStep step{*run.sequence, {}, run.length, run.planned_length};
     step.worn = run.request.worn.get();
     if (run.reading_prompt()) {
@@ -240,9 +256,10 @@ class Engine::Loop {
       }
     } else {
       step.first_position += run.answer_shift;
-      const auto first = run.answer.begin() + (run.length - run.prompt());
-      step.embeddings =
-          model_->embed(at::tensor(std::vector<int64_t>(first, first + count), at::kLong));
+      std::vector<int64_t> ids = run.answer;
+      ids.insert(ids.end(), run.draft.begin(), run.draft.end());
+      const int64_t first = run.length - run.prompt();
+      step.embeddings = model_->embed(at::tensor(ids, at::kLong).slice(0, first, first + count));
     }
     return step;
   }
@@ -273,10 +290,12 @@ class Engine::Loop {
     int64_t reserved = 0;
     const auto plan = [&](const RunPtr& run) {
       if (!run->sequence) return;  // its room was taken by one before it
-      const int64_t count = rows_to_read(*run, room);
+      guess(*run);
+      int64_t count = rows_to_read(*run, room);
+      count += static_cast<int64_t>(run->draft.size());
       if (count == 0 || !make_room(run, count, reserved, taken)) return;
       reserved += kv_.pages_to_append(*run->sequence, count);
-      if (count > 1 || run->reading_prompt()) room -= count;
+      if (run->unread() > 1 || run->reading_prompt()) room -= count;
       steps.push_back(step_of(*run, count));
       taken.push_back(run);
     };
@@ -297,17 +316,30 @@ class Engine::Loop {
                                    [](const RunPtr& run) { return run->cancelled; });
   }
 
-  /// What follows from rows that were read: memory to keep for others, memory to give back.
-  void settle(Run& run) {
+  /// What follows from rows of a prompt that were read: memory to keep for others.
+  void remember(const Run& run) {
     if (run.length == cache_.reusable(run.prompt())) states_.keep(*run.sequence);
-    const bool remembered = cache_tokens_ > 0 && !run.request.row_keys.empty();
-    if (remembered && run.length == run.prompt()) {
+    if (cache_tokens_ > 0 && run.length == run.prompt()) {
       cache_.add(run.prompt_rows(), *run.sequence, run.length);
     }
-    if (!remembered || !run.reading_prompt()) {
-      model_->forget_unseen(*run.sequence, run.planned_length, {kv_, states_});
-    }
+    while (cache_.tokens() > cache_tokens_) cache_.evict();
   }
+
+  /// Gives back what was read in vain and what no later token sees. A prompt that others may go on
+  /// from keeps all of its keys until it is remembered.
+  void give_back(const Run& run) {
+    const Memory memory{kv_, states_};
+    if (!run.draft.empty()) truncate(memory, *run.sequence, run.length);
+    if (run.reading_prompt() && cache_tokens_ > 0 && !run.request.row_keys.empty()) return;
+    model_->forget_unseen(*run.sequence, run.planned_length, memory);
+  }
+
+  /// Rows of a step after which a token is to be chosen: the last of what there was to read, and
+  /// those of a draft.
+  struct Choice {
+    RunPtr run;
+    int64_t first_row = 0;
+  };
 
   void step(const std::vector<RunPtr>& running) {
     std::vector<RunPtr> taken;
@@ -315,52 +347,72 @@ class Engine::Loop {
       const std::vector<SequenceStep> steps = plan_step(running, taken);
       const CancelScope scope(Cancellation().with([&] { return abandoned(taken); }));
       const at::Tensor hidden = model_->forward(pack(steps), {kv_, states_});  // [n, D]
-      std::vector<RunPtr> answering;
-      std::vector<int64_t> last_rows;
+      std::vector<Choice> choices;
+      std::vector<int64_t> rows;
       int64_t row = 0;
       for (size_t i = 0; i < steps.size(); ++i) {
-        const int64_t count = steps[i].embeddings.size(0);
-        row += count;
-        taken[i]->length += count;
-        settle(*taken[i]);
-        if (taken[i]->unread() > 0) continue;
-        answering.push_back(taken[i]);
-        last_rows.push_back(row - 1);
+        Run& run = *taken[i];
+        row += steps[i].embeddings.size(0);
+        const auto drafted = static_cast<int64_t>(run.draft.size());
+        run.length += steps[i].embeddings.size(0) - drafted;
+        if (run.draft.empty()) remember(run);
+        if (run.unread() > 0) continue;
+        choices.push_back({taken[i], static_cast<int64_t>(rows.size())});
+        for (int64_t r = row - 1 - drafted; r < row; ++r) rows.push_back(r);
       }
-      while (cache_.tokens() > cache_tokens_) cache_.evict();
-      if (answering.empty()) return;
-      const at::Tensor last =
-          hidden.index_select(0, at::tensor(last_rows, at::kLong).to(hidden.device()));
-      const at::Tensor logits = model_->logits(last);  // [answering, V]
-      for (size_t i = 0; i < answering.size(); ++i) {
-        choose_token(*answering[i], logits[static_cast<int64_t>(i)]);
+      if (!choices.empty()) {
+        const at::Tensor chosen =
+            hidden.index_select(0, at::tensor(rows, at::kLong).to(hidden.device()));
+        const at::Tensor logits = model_->logits(chosen);  // [rows, V]
+        for (const Choice& choice : choices) choose_tokens(*choice.run, logits, choice.first_row);
       }
+      for (const RunPtr& run : taken) give_back(*run);
     } catch (...) {
       for (const RunPtr& run : taken) end(*run, FinishReason::kNone, std::current_exception());
     }
   }
 
-  void choose_token(Run& run, const at::Tensor& logits) {
+  /// Chooses a token after each row in turn, as long as the draft has the same one. What is drawn
+  /// is what would be drawn without a draft, at any temperature: a guess is right with the
+  /// probability that the model gives it, as speculative sampling wants (arXiv 2211.17192, section
+  /// 2.3).
+  void choose_tokens(Run& run, const at::Tensor& logits, int64_t row) {
+    size_t accepted = 0;
+    while (choose_token(run, logits[row + static_cast<int64_t>(accepted)]) &&
+           accepted < run.draft.size() && run.answer.back() == run.draft[accepted]) {
+      ++accepted;
+      ++run.length;
+    }
+    if (run.draft.empty()) return;
+    std::lock_guard lock(mutex_);
+    stats_.drafted_tokens += static_cast<int64_t>(run.draft.size());
+    stats_.accepted_tokens += static_cast<int64_t>(accepted);
+  }
+
+  /// False if the answer ended.
+  bool choose_token(Run& run, const at::Tensor& logits) {
     int64_t id = 0;
     try {
       id = run.sampler.next(logits);
     } catch (...) {
       end(run, FinishReason::kNone, std::current_exception());
-      return;
+      return false;
     }
     const auto& stops = run.request.stop_ids;
     if (std::find(stops.begin(), stops.end(), id) != stops.end()) {
       end(run, FinishReason::kStop, nullptr);
-      return;
+      return false;
     }
     run.answer.push_back(id);
+    if (guesses()) run.guesses.observe({id});
     {
       std::lock_guard lock(mutex_);
       run.ready.push_back(id);
     }
     run.changed.notify_all();
-    // The token itself takes the place after the `length` that were read.
-    if (run.length + 1 >= run.planned_length) end(run, FinishReason::kLength, nullptr);
+    if (run.prompt() + static_cast<int64_t>(run.answer.size()) < run.planned_length) return true;
+    end(run, FinishReason::kLength, nullptr);
+    return false;
   }
 
   void end(Run& run, FinishReason reason, std::exception_ptr problem) {
@@ -379,6 +431,7 @@ class Engine::Loop {
   KvStore kv_;  // with states_ and cache_, of the engine's thread alone
   StateStore states_;
   PrefixCache cache_;
+  const int64_t draft_tokens_;
   const int64_t cache_tokens_;
   std::mutex mutex_;
   std::condition_variable work_;
@@ -431,7 +484,7 @@ std::unique_ptr<TokenStream> Engine::start(EngineRequest request) {
   check(request.row_keys.empty() || static_cast<int64_t>(request.row_keys.size()) == prompt,
         ErrorCode::kInvalidArgument, "row_keys: expected one for each row or none");
   if (shape.depends_on_length || request.worn) request.row_keys.clear();
-  auto run = std::make_shared<Run>(std::move(request), shape.vocabulary);
+  auto run = std::make_shared<Run>(std::move(request), shape.vocabulary, loop_->guesses());
   check(run->planned_length <= loop_->capacity_tokens(), ErrorCode::kResourceExhausted,
         "prompt: expected at most " + std::to_string(loop_->capacity_tokens()) +
             " tokens with the answer (what the memory for keys and values holds), got " +

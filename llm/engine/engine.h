@@ -36,6 +36,9 @@ struct EngineLimits {
   /// Of those, for prompts that ended, while nobody else needs the room; 0: none is remembered.
   /// Below 0: half a gigabyte on a CPU, all of them on a GPU.
   int64_t cached_tokens = -1;
+  /// Guessed for each answer and step from what stood in its text before, see NgramDraft. Answers
+  /// are the same with any number. Models with states guess nothing.
+  int64_t draft_tokens = 0;
 };
 
 /// What an engine holds, as of the last step.
@@ -44,7 +47,9 @@ struct EngineStats {
   int64_t waiting = 0;
   int64_t kv_bytes = 0;       // of pages in use
   int64_t cached_tokens = 0;  // of prompts that ended
-  int64_t preemptions = 0;    // since the engine began
+  int64_t preemptions = 0;    // since the engine began, as what follows
+  int64_t drafted_tokens = 0;
+  int64_t accepted_tokens = 0;  // of those, that the model would have written
 };
 
 /// The tokens of one answer as they come. Destroying it cancels the answer, between two layers if

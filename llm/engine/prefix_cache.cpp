@@ -4,16 +4,10 @@
 
 #include <utility>
 
+#include "llm/engine/mixed_hash.h"
+
 namespace lv::llm {
 namespace {
-
-/// Spreads the bits of two numbers over one (the finaliser of SplitMix64).
-uint64_t mixed(uint64_t a, uint64_t b) {
-  uint64_t x = a * 0x9e3779b97f4a7c15U + b + 0x632be59bd9b4e019U;
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9U;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebU;
-  return x ^ (x >> 31);
-}
 
 bool equal_rows(const at::Tensor& a, const at::Tensor& b, int64_t rows) {
   if (a.defined() != b.defined()) return false;
@@ -26,7 +20,7 @@ std::vector<uint64_t> PrefixCache::chain_of(const PromptRows& prompt, int64_t ro
   std::vector<uint64_t> chain;
   uint64_t hash = 0;
   for (int64_t row = 0; row < rows / block_ * block_; ++row) {
-    hash = mixed(hash, prompt.keys[static_cast<size_t>(row)]);
+    hash = mixed_hash(hash, prompt.keys[static_cast<size_t>(row)]);
     if ((row + 1) % block_ == 0) chain.push_back(hash);
   }
   return chain;

@@ -308,4 +308,33 @@ TEST_CASE("engine's windows give back what nobody sees any more") {
   CHECK(rest_of(*engine.start(request(60))) == rest_of(*whole.start(request(60))));
 }
 
+TEST_CASE("engine's guesses change no answer, at any temperature and in any company") {
+  // A prompt that repeats itself, so that there is something to guess.
+  const auto repeating = [](int64_t i) {
+    const at::Tensor ids = at::arange(24, at::kLong) % (3 + i) + 3;
+    EngineRequest request = request_of(ids, 30);
+    request.options.temperature = i % 2 == 0 ? 0 : 0.4;
+    request.options.seed = static_cast<uint64_t>(i);
+    if (i == 3) request.stop_ids = {5};
+    return request;
+  };
+  std::vector<std::vector<int64_t>> plain;
+  for (int64_t i = 0; i < 6; ++i) {
+    Engine engine(tiny_model());
+    plain.push_back(rest_of(*engine.start(repeating(i))));
+  }
+  EngineLimits limits;
+  limits.draft_tokens = GENERATE(1, 3, 8);
+  limits.kv_tokens = GENERATE(64, 4096);
+  Engine engine(tiny_model(), limits);
+  std::vector<std::unique_ptr<TokenStream>> streams;
+  for (int64_t i = 0; i < 6; ++i) streams.push_back(engine.start(repeating(i)));
+  for (size_t i = 0; i < 6; ++i) CHECK(rest_of(*streams[i]) == plain[i]);
+  const EngineStats stats = idle(engine);
+  CHECK(stats.drafted_tokens > 0);
+  CHECK(stats.accepted_tokens > 0);
+  CHECK(stats.accepted_tokens <= stats.drafted_tokens);
+  CHECK(stats.kv_bytes == 0);
+}
+
 }  // namespace lv::llm
