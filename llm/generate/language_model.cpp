@@ -163,7 +163,7 @@ TokenSequence LanguageModel::read(const Prompt& prompt) const {
               "visual tokens");
     if (!prompt.adapters.empty()) add_worn_picture(messages, width());
   }
-  const std::vector<TemplatePiece> pieces = render(messages);
+  const std::vector<TemplatePiece> pieces = render(messages, prompt.tools);
   const std::vector<const CompressedTokens*> visuals = visual_parts(messages);
   PromptWriter writer(*parts_.tokenizer, mark_, sequence);
   writer.begin_with(begin_ids(pieces));
@@ -205,17 +205,23 @@ std::vector<int64_t> LanguageModel::begin_ids(const std::vector<TemplatePiece>& 
   return {ends.front()};
 }
 
-std::vector<TemplatePiece> LanguageModel::render(const std::vector<Message>& messages) const {
+std::vector<TemplatePiece> LanguageModel::render(const std::vector<Message>& messages,
+                                                 const Json::Array& tools) const {
   if (!parts_.chat_template) {
+    check(tools.empty() &&
+              std::ranges::all_of(messages, &std::vector<ToolCall>::empty, &Message::tool_calls),
+          ErrorCode::kInvalidArgument,
+          "prompt.tools: " + parts_.name + " has no chat template, so that it knows no tools");
     std::vector<TemplatePiece> pieces;
     append_plain(messages, pieces);
     return pieces;
   }
   ChatTemplateOptions options;
   options.visual_mark = mark_;
-  // A last message of the assistant is the beginning of the answer: it stands behind the template's
+  if (!tools.empty()) options.tools = tools;
+  // Last words of the assistant are the beginning of the answer: they stand behind the template's
   // own prompt for it.
-  const bool begun = messages.back().role == "assistant";
+  const bool begun = messages.back().role == "assistant" && messages.back().tool_calls.empty();
   const auto asked = static_cast<int64_t>(messages.size()) - (begun ? 1 : 0);
   std::vector<TemplatePiece> pieces =
       parts_.chat_template->render({messages.begin(), messages.begin() + asked}, options);

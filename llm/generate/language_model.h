@@ -46,7 +46,8 @@ class LanguageModel {
   /// The prompt in the model's own chat template, as tokens, up to where the answer begins. Visual
   /// tokens stand between the text that the model's family writes around pictures.
   /// A model that wears its pictures has one before the user's first words if the prompt has
-  /// adapters. Throws what validate() throws, and kInvalidArgument on tokens for such a model.
+  /// adapters. Throws what validate() throws, and kInvalidArgument on tokens for such a model and
+  /// on tools for one without a template.
   TokenSequence read(const Prompt& prompt) const;
 
   /// The rows that the model reads for a sequence: [n, D]. Throws kInvalidArgument on visual tokens
@@ -68,7 +69,8 @@ class LanguageModel {
   at::Tensor embed_texts(const std::vector<std::string>& texts) const;
 
  private:
-  std::vector<TemplatePiece> render(const std::vector<Message>& messages) const;
+  std::vector<TemplatePiece> render(const std::vector<Message>& messages,
+                                    const Json::Array& tools) const;
   std::vector<int64_t> begin_ids(const std::vector<TemplatePiece>& pieces) const;
 
   Parts parts_;

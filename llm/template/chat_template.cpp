@@ -63,14 +63,46 @@ Value content_parts(const Message& message, size_t& number) {
   return Value::of(std::move(parts));
 }
 
+/// As clients of OpenAI's interface write it: type, id and function, in this order.
+Value call_value(const ToolCall& call) {
+  Value::Dict members{{Text("type", kTemplate), Value::of("function")}};
+  if (!call.id.empty())
+    members.emplace_back(Text("id", kTemplate), Value::of(valid_utf8(call.id), kUser));
+  members.emplace_back(Text("function", kTemplate),
+                       dict_of({{"name", Value::of(valid_utf8(call.name), kUser)},
+                                {"arguments", Value::from_json(call.arguments)}}));
+  return Value::of(std::move(members));
+}
+
+/// A message that calls tools and says nothing has a content of none. What a message does not have
+/// is not there: templates ask whether it is.
+Value message_value(const Message& message, bool as_list, size_t& number) {
+  Value::Dict members{{Text("role", kTemplate), Value::of(valid_utf8(message.role), kUser)}};
+  const auto add = [&](const char* name, Value value) {
+    members.emplace_back(Text(name, kTemplate), std::move(value));
+  };
+  if (message.parts.empty() && !message.tool_calls.empty()) {
+    add("content", Value::none());
+  } else {
+    add("content", as_list ? content_parts(message, number) : content_string(message, number));
+  }
+  if (!message.tool_calls.empty()) {
+    Value::List calls;
+    for (const ToolCall& call : message.tool_calls) calls.push_back(call_value(call));
+    add("tool_calls", Value::of(std::move(calls)));
+  }
+  if (!message.tool_call_id.empty())
+    add("tool_call_id", Value::of(valid_utf8(message.tool_call_id), kUser));
+  if (!message.tool_name.empty()) add("name", Value::of(valid_utf8(message.tool_name), kUser));
+  return Value::of(std::move(members));
+}
+
 Value messages_value(const std::vector<Message>& messages, bool lists_for_visual, bool lists) {
   Value::List all;
   size_t number = 0;
   for (const Message& message : messages) {
     const bool as_list = lists || (lists_for_visual && has_visual(message));
-    all.push_back(dict_of(
-        {{"role", Value::of(valid_utf8(message.role), kUser)},
-         {"content", as_list ? content_parts(message, number) : content_string(message, number)}}));
+    all.push_back(message_value(message, as_list, number));
   }
   return Value::of(std::move(all));
 }

@@ -44,7 +44,8 @@ class ChatTemplate {
   ChatTemplate(ChatTemplate&&) noexcept;
 
   /// The prompt, in pieces. A template that goes through a message's content part by part gets the
-  /// list of its parts, any other one string in which the visual parts keep their places.
+  /// list of its parts, any other one string in which the visual parts keep their places. Calls of
+  /// tools, their arguments and the tools themselves are the user's text.
   /// Throws kInvalidArgument with what raise_exception() says, or with the line of a wrong
   /// operation; kResourceExhausted when the template takes too long.
   std::vector<TemplatePiece> render(const std::vector<Message>& messages,

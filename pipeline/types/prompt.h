@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "pipeline/base/json.h"
 #include "pipeline/types/visual_tokens.h"
 
 namespace lv {
@@ -14,9 +15,19 @@ namespace lv {
 /// One part of a message, in reading order. Text is never read as a special token.
 using PromptPart = std::variant<std::string, CompressedTokens>;
 
+/// What a message of the assistant asks a tool to do.
+struct ToolCall {
+  std::string id;  // empty if calls need none
+  std::string name;
+  Json arguments;  // an object
+};
+
 struct Message {
-  std::string role;  // system | user | assistant
-  std::vector<PromptPart> parts;
+  std::string role;  // system | user | assistant | tool
+  std::vector<PromptPart> parts = {};
+  std::vector<ToolCall> tool_calls = {};  // of the assistant
+  std::string tool_call_id = {};          // of a tool: the call that it answers
+  std::string tool_name = {};             // of a tool: its own
 };
 
 /// How the next token is chosen and when to stop.
@@ -37,6 +48,7 @@ struct Prompt {
   std::vector<Message> messages;
   GenerationOptions options;
   AdapterWeights adapters;
+  Json::Array tools;  // what may be called: an object each, in the form that the template knows
 };
 
 struct TextTokens {
@@ -62,6 +74,7 @@ struct TextDelta {
   int64_t generated_tokens = 0;               // set on the last
 };
 
+/// Throws kInvalidArgument that names the field. Only the assistant may call tools.
 void validate(const Prompt& prompt);
 
 }  // namespace lv

@@ -43,6 +43,18 @@ void check_origin(const TokenOrigin& origin, int64_t tokens) {
         "origin.tile: expected rows and columns of 0 or more");
 }
 
+void check_calls(const Message& message) {
+  check(message.tool_calls.empty() || message.role == "assistant", ErrorCode::kInvalidArgument,
+        "prompt.messages.tool_calls: expected those of an assistant, got those of '" +
+            message.role + "'");
+  for (const ToolCall& call : message.tool_calls) {
+    check(!call.name.empty(), ErrorCode::kInvalidArgument,
+          "prompt.messages.tool_calls.name: expected the name of a tool, got none");
+    check(call.arguments.is_object(), ErrorCode::kInvalidArgument,
+          "prompt.messages.tool_calls.arguments: expected an object of JSON for " + call.name);
+  }
+}
+
 void check_sizes(const at::Tensor& sizes, const std::string& name, int64_t tokens) {
   check_shape(sizes, name, {tokens});
   check_dtype(sizes, name, at::kFloat);
@@ -152,7 +164,11 @@ void validate(const Prompt& prompt) {
     for (const PromptPart& part : message.parts) {
       if (const auto* tokens = std::get_if<CompressedTokens>(&part)) validate(*tokens);
     }
+    check_calls(message);
   }
+  for (const Json& tool : prompt.tools)
+    check(tool.is_object(), ErrorCode::kInvalidArgument,
+          "prompt.tools: expected an object of JSON for each");
   const GenerationOptions& options = prompt.options;
   check(options.max_tokens > 0, ErrorCode::kInvalidArgument,
         "max_tokens: expected at least 1, got " + std::to_string(options.max_tokens));

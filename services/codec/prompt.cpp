@@ -36,11 +36,30 @@ GenerationOptions from_proto(const v1::GenerationOptions& message) {
   return options;
 }
 
+namespace {
+
+void to_proto(const ToolCall& call, v1::ToolCall* message) {
+  message->set_id(valid_utf8(call.id));
+  message->set_name(valid_utf8(call.name));
+  message->set_arguments(call.arguments.dump());
+}
+
+ToolCall from_proto(const v1::ToolCall& message) {
+  const std::string& text = message.arguments();
+  return {message.id(), message.name(),
+          text.empty() ? Json(Json::Object()) : parse_json(text, "prompt.messages.tool_calls")};
+}
+
+}  // namespace
+
 void to_proto(const Prompt& prompt, v1::Prompt* message) {
   message->Clear();
   for (const Message& turn : prompt.messages) {
     v1::Message* out = message->add_messages();
     out->set_role(valid_utf8(turn.role));
+    out->set_tool_call_id(valid_utf8(turn.tool_call_id));
+    out->set_tool_name(valid_utf8(turn.tool_name));
+    for (const ToolCall& call : turn.tool_calls) to_proto(call, out->add_tool_calls());
     for (const PromptPart& part : turn.parts) {
       if (const auto* text = std::get_if<std::string>(&part)) {
         out->add_parts()->set_text(valid_utf8(*text));
@@ -51,6 +70,7 @@ void to_proto(const Prompt& prompt, v1::Prompt* message) {
   }
   to_proto(prompt.options, message->mutable_options());
   if (!prompt.adapters.empty()) to_proto(prompt.adapters, message->mutable_adapters());
+  for (const Json& tool : prompt.tools) message->add_tools(tool.dump());
 }
 
 Prompt from_proto(Received<v1::Prompt> message) {
@@ -58,6 +78,9 @@ Prompt from_proto(Received<v1::Prompt> message) {
   for (const v1::Message& turn : message->messages()) {
     Message& out = prompt.messages.emplace_back();
     out.role = turn.role();
+    out.tool_call_id = turn.tool_call_id();
+    out.tool_name = turn.tool_name();
+    for (const v1::ToolCall& call : turn.tool_calls()) out.tool_calls.push_back(from_proto(call));
     for (const v1::PromptPart& part : turn.parts()) {
       check(part.part_case() != v1::PromptPart::PART_NOT_SET, ErrorCode::kInvalidArgument,
             "prompt.messages.parts: expected text or tokens, got neither");
@@ -70,6 +93,8 @@ Prompt from_proto(Received<v1::Prompt> message) {
   }
   prompt.options = from_proto(message->options());
   prompt.adapters = from_proto(part_of(message, message->adapters()));
+  for (const std::string& tool : message->tools())
+    prompt.tools.push_back(parse_json(tool, "prompt.tools"));
   validate(prompt);
   return prompt;
 }

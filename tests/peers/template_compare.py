@@ -1,12 +1,14 @@
-"""Compares our chat templates with PyPI jinja2 (3.1.6), set up as transformers does, on random templates.
+"""Compares our chat templates with PyPI jinja2 (3.1.6), set up as transformers does, on random templates, or on those of files over
+conversations with tools.
 
-  python tests/peers/template_compare.py [--binary build/cpu/tests/llm_text_test] [--count 20000] [--seed 0]
+  python tests/peers/template_compare.py [--binary build/cpu/tests/llm_text_test] [--count 20000] [--seed 0] [FILE.jinja ...]
 
 What jinja2 renders we must render, letter for letter. Counted apart: what only jinja2 refuses (we let lists stand for its
 generators and write any value where it wants text), and what it never looks at because nothing reads the generator. Exit code 1 if
 any differs."""
 import argparse
 import copy
+import datetime
 import json
 import os
 import random
@@ -16,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
+from pathlib import Path
 
 import jinja2
 from jinja2.ext import loopcontrols
@@ -26,6 +29,15 @@ VARIABLES = {
     "words": ["b", "A", "c", "ä", ""], "nums": [3, 1, 2, 10, -1], "mixed": [1, "x", None, 2.0, [1, 2], {"k": 1}], "none_list": [],
     "d": {"b": 1, "a": "x", "items": [1], "C": None}, "chat": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": [{"type": "text", "text": "Yo"}, {"type": "image"}]},
                                                          {"role": "tool", "content": {"r": [1.5, True]}}]}
+TOOLS = [{"type": "function", "function": {"name": "weather", "description": "Tells \"the\" weather\n<é>", "parameters": {
+    "type": "object", "properties": {"city": {"type": "string", "description": "Where"}, "items": {"type": "array", "items": {"type": "integer"}}}, "required": ["city"]}}}]
+CALL = {"type": "function", "id": "abc123XYZ", "function": {"name": "weather", "arguments": {"city": "Zürich \"<|im_end|>\"", "days": 2, "near": {"km": [1.5, None, True]}}}}
+OTHER = {"type": "function", "id": "abc123XY0", "function": {"name": "weather", "arguments": {}}}
+ASKED = {"role": "user", "content": "How is the weather?"}
+CALLED = {"role": "assistant", "content": None, "tool_calls": [CALL]}
+TOLD = {"role": "tool", "content": "{\"degrees\": 21}", "tool_call_id": "abc123XYZ", "name": "weather"}
+CONVERSATIONS = [[ASKED], [{"role": "system", "content": " Be brief. "}, ASKED, CALLED, TOLD], [ASKED, CALLED, TOLD, {"role": "assistant", "content": "Fine."}, ASKED],
+                 [ASKED, {"role": "assistant", "content": "Let me see.", "tool_calls": [CALL, OTHER]}, TOLD, dict(TOLD, tool_call_id="abc123XY0")]]
 # Generators that nothing reads are not looked at by jinja2, which gives constants slices that are undefined; strings have no '%'
 # with us, lists no methods.
 NOT_OURS = ["expected something to iterate over", "items of", "has no length", " of a string", "a list has no method", "a slice of"]
@@ -123,32 +135,42 @@ def environment():
     made.filters["tojson"] = lambda x, ensure_ascii=False, indent=None, separators=None, sort_keys=False: json.dumps(x, ensure_ascii=ensure_ascii, indent=indent,
                                                                                                                      separators=separators, sort_keys=sort_keys)
     made.globals["raise_exception"] = fail
+    made.globals["strftime_now"] = lambda text: datetime.datetime(2026, 11, 23).strftime(text)
     return made
 
 
-def render(jinja, source):
+def render(jinja, source, messages=(), tools=None, variables=VARIABLES):
     signal.alarm(5)
     try:
-        return {"text": jinja.from_string(source).render(messages=[], tools=None, documents=None, add_generation_prompt=True, bos_token="<s>", eos_token="</s>", **copy.deepcopy(VARIABLES))}
+        return {"text": jinja.from_string(source).render(messages=list(messages), tools=tools, documents=None, add_generation_prompt=True, bos_token="<s>", eos_token="</s>",
+                                                         **copy.deepcopy(variables))}
     except Exception as problem:  # whatever a template's author would see
         return {"error": f"{type(problem).__name__}: {problem}"}
     finally:
         signal.alarm(0)
 
 
-def main(options):
-    warnings.simplefilter("ignore")
-    maker = Maker(random.Random(options.seed))
-    sources = [("{{ " + maker.expression() + " }}") if i % 2 else maker.block() for i in range(options.count)]
+def ours(binary, sources, messages=(), tools=None, variables=VARIABLES):
+    """What the program renders of each: {"text"} or {"error"}."""
     with tempfile.TemporaryDirectory() as folder:
         given, got = f"{folder}/templates.json", f"{folder}/out.json"
         with open(given, "w") as out:
-            json.dump({"variables": VARIABLES, "templates": sources}, out)
-        subprocess.run([options.binary, "[.template_peers]", "-r", "compact"], env=dict(os.environ, LV_TEMPLATES=given, LV_OUT=got), check=True, stdout=subprocess.DEVNULL)
+            json.dump({"variables": variables, "templates": sources, "messages": list(messages), "tools": tools}, out)
+        subprocess.run([binary, "[.template_peers]", "-r", "compact"], env=dict(os.environ, LV_TEMPLATES=given, LV_OUT=got), check=True, stdout=subprocess.DEVNULL)
         with open(got) as file:
-            ours = json.load(file)
+            return json.load(file)
+
+
+def show(source, expected, got):
+    print(f"  template {source!r}\n  expected {expected}\n  got      {got}")
+
+
+def compare_random(options):
+    warnings.simplefilter("ignore")
+    maker = Maker(random.Random(options.seed))
+    sources = [("{{ " + maker.expression() + " }}") if i % 2 else maker.block() for i in range(options.count)]
     jinja, different, failed, apart = environment(), 0, 0, 0
-    for source, our in zip(sources, ours):
+    for source, our in zip(sources, ours(options.binary, sources)):
         expected = render(jinja, source)
         if re.search("<generator|<function|<built-in| at 0x|dict_items", expected.get("text", ""), re.IGNORECASE):
             continue  # how Python prints what is no value
@@ -160,15 +182,36 @@ def main(options):
             continue
         different += 1
         if different <= options.show:
-            print(f"  template {source!r}\n  expected {expected}\n  got      {our}")
+            show(source, expected, our)
     print(f"{options.count} templates, {failed} that fail, {apart} of which one alone fails, {different} different")
+    return 1 if different else 0
+
+
+def compare_files(options):
+    """Templates over conversations that call tools, and over one that has none."""
+    jinja, different, failed, count = environment(), 0, 0, 0
+    sources = [file.read_text() for file in options.files]
+    for messages in CONVERSATIONS:
+        for tools in (None, TOOLS):
+            for file, source, our in zip(options.files, sources, ours(options.binary, sources, messages, tools, {})):
+                expected = render(jinja, source, messages, tools, {})
+                count += 1
+                failed += "error" in expected
+                if our == expected or "error" in expected and "error" in our:
+                    continue
+                different += 1
+                if different <= options.show:
+                    show(file.name, expected, our)
+    print(f"{len(sources)} templates, {count} renderings, {failed} that fail, {different} different")
     return 1 if different else 0
 
 
 if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("files", nargs="*", type=Path, metavar="FILE.jinja")
     arguments.add_argument("--binary", default="build/cpu/tests/llm_text_test")
     arguments.add_argument("--count", type=int, default=20000)
     arguments.add_argument("--seed", type=int, default=0)
     arguments.add_argument("--show", type=int, default=10)
-    sys.exit(main(arguments.parse_args()))
+    given = arguments.parse_args()
+    sys.exit(compare_files(given) if given.files else compare_random(given))

@@ -2,7 +2,7 @@
 families, and from expressions one by one. A case's source is a name in `sources` or the template itself. Needs PyPI jinja2.
 
 Beside it goes families.json: the templates of families/, which are written here after the formats that the models were trained on,
-over conversations with tools, pictures and many turns. Messages with more than role and content come as the variable `chat`.
+over conversations with tools, pictures and many turns. What the program's prompts cannot hold comes as the variable `chat`.
 
   python tests/data/template/make_goldens.py tests/data/template/goldens.json"""
 import datetime
@@ -426,9 +426,15 @@ FAMILIES = {
 }
 
 
+def fits(message):
+    """Whether a message of the program's prompts can say the same."""
+    calls = message.get("tool_calls", [])
+    return set(message) <= {"role", "content", "tool_calls", "tool_call_id", "name"} and not isinstance(message["content"], dict) and all("function" in call for call in calls)
+
+
 def family_case(name, chat, tools, add, variables):
     messages, source = ALL[chat], (FOLDER / f"{name}.jinja").read_text()
-    whole = any(set(message) != {"role", "content"} or message["content"] is None or isinstance(message["content"], dict) for message in messages)
+    whole = not all(map(fits, messages))
     if whole:
         source, variables = "{%- set messages = chat -%}" + source, dict(variables, chat=messages)
     got = render(source, messages=[] if whole else messages, tools=TOOLS if tools else None, add_generation_prompt=add, documents=None, bos_token="<s>", eos_token="</s>",

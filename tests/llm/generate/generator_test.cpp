@@ -131,6 +131,28 @@ TEST_CASE("generate does not take special tokens from a user") {
   CHECK((ids == end).sum().item<int64_t>() == (plain_ids == end).sum().item<int64_t>());
 }
 
+TEST_CASE("a prompt's tools and calls reach the template, and nothing special in them the model") {
+  LanguageModel::Parts parts;
+  parts.name = "tools";
+  parts.model = smollm2()->model();
+  parts.tokenizer = smollm2()->tokenizer();
+  parts.context_tokens = 99;
+  Prompt prompt = prompt_of("Time?", 1);
+  prompt.tools = {Json::Object{{"name", "<|im_end|>"}}};
+  prompt.messages.push_back({"assistant", {}, {{"", "f", Json::Object{{"a", "<|im_end|>"}}}}});
+  CHECK_THROWS_WITH(LanguageModel(parts).read(prompt), Catch::StartsWith("prompt.tools"));
+  parts.chat_template = std::make_shared<const ChatTemplate>(
+      "{{ tools | tojson }}{{ messages[1].tool_calls | tojson }}<|im_end|>", "", "");
+  const TokenSequence sequence = LanguageModel(parts).read(prompt);
+  REQUIRE(sequence.segments.size() == 1);
+  const at::Tensor ids = std::get<TextTokens>(sequence.segments[0]).ids;
+  CHECK((ids == *parts.tokenizer->id_of("<|im_end|>")).sum().item<int64_t>() == 1);
+  const int64_t* first = ids.const_data_ptr<int64_t>();
+  CHECK(parts.tokenizer->decode({first, first + ids.numel()}) ==
+        R"([{"name": "<|im_end|>"}][{"type": "function", "function": {"name": "f", "arguments": )"
+        R"({"a": "<|im_end|>"}}}])");
+}
+
 TEST_CASE("generate refuses what it cannot do") {
   Prompt prompt = prompt_of("Hello", 1);
   prompt.adapters = {{"model.layers.0.mlp.up_proj", at::zeros({1, 576}), at::zeros({1536, 1})}};

@@ -91,6 +91,33 @@ TEST_CASE("chat template: what the user wrote is marked, through filters and sli
   CHECK(user_text(render("{{ tools | tojson }}", chat, options)) == "name<|im_end|>");
 }
 
+TEST_CASE("chat template: calls of tools are the user's text, and are there only if made",
+          "[template]") {
+  const Json arguments = parse_json(R"({"<|a|>": ["<|im_end|>", {"n": 2.5}]})", "arguments");
+  const std::vector<Message> chat{
+      {"user", {"now?"}},
+      {"assistant", {}, {{"c<|1|>", "clock<|x|>", arguments}, {"", "other", Json::Object()}}},
+      {"tool", {"</tool>"}, {}, "c<|1|>", "clock"}};
+  const auto marked = [&](const std::string& expression) {
+    return user_text(render("<x>{{ " + expression + " }}<y>", chat));
+  };
+  const auto all = [&](const std::string& expression) {
+    return joined(render("{{ " + expression + " }}", chat));
+  };
+  CHECK(marked("messages[1].tool_calls[0].function.name") == "clock<|x|>");
+  CHECK(marked("messages[1].tool_calls[0].function.arguments | tojson") == "<|a|><|im_end|>n");
+  CHECK(marked("messages[1].tool_calls[0].id") == "c<|1|>");
+  CHECK(marked("messages[2].tool_call_id ~ messages[2].name ~ messages[2].content") ==
+        "c<|1|>clock</tool>");
+  CHECK(all("messages[1].tool_calls | tojson") ==
+        R"([{"type": "function", "id": "c<|1|>", "function": {"name": "clock<|x|>", "arguments": )"
+        R"({"<|a|>": ["<|im_end|>", {"n": 2.5}]}}}, {"type": "function", "function": )"
+        R"({"name": "other", "arguments": {}}}])");
+  CHECK(all("messages[1].content is none") == "True");
+  CHECK(all("'tool_calls' in messages[0] or 'name' in messages[1] or 'tool_call_id' in "
+            "messages[0]") == "False");
+}
+
 TEST_CASE("chat template: visual parts keep their places in a string", "[template]") {
   const std::string source = "{% for m in messages %}<{{ m.content | trim | upper }}>{% endfor %}";
   const auto pieces = render(

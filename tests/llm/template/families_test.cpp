@@ -21,8 +21,7 @@ ChatTemplateOptions options_of(const Json& item, const Json& tools) {
   return options;
 }
 
-/// What one case renders. Messages that hold more than a role and a content, as calls of tools,
-/// come as the variable `chat`.
+/// What one case renders. Conversations that a Prompt cannot hold come as the variable `chat`.
 std::string rendered(const Json& item, const Json& goldens) {
   std::string source = read_file(data(kFolder + item.at("source").as_string() + ".jinja"));
   const Json& chat = goldens.at("chats").as_array()[static_cast<size_t>(item.at("chat").as_int())];

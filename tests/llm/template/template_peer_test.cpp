@@ -26,13 +26,17 @@ TEST_CASE("chat template: writes what templates render for a comparison", "[.tem
   const Json given = read_json_file(variable("LV_TEMPLATES"));
   ChatTemplateOptions options;
   options.variables = given.at("variables");
+  options.tools = given.at("tools");
   options.now_seconds = kNow;
+  std::vector<Message> messages;
+  for (const Json& message : given.at("messages").as_array())
+    messages.push_back(message_from(message));
   Json result{Json::Array()};
   for (const Json& source : given.at("templates").as_array()) {
     Json entry;
     try {
       entry.set("text",
-                joined(ChatTemplate(source.as_string(), "<s>", "</s>").render({}, options)));
+                joined(ChatTemplate(source.as_string(), "<s>", "</s>").render(messages, options)));
     } catch (const Error& problem) {
       entry.set("error", problem.what());
     }

@@ -119,4 +119,15 @@ TEST_CASE("prompts that ask for the impossible are refused by field") {
           [](auto& x) { x.messages[0].parts.emplace_back(CompressedTokens()); });
 }
 
+TEST_CASE("calls of tools are refused by field") {
+  Prompt calls = prompt();
+  calls.messages.push_back({"assistant", {}, {{"1", "clock", Json::Object()}}});
+  calls.tools = {Json::Object()};
+  const char* field = "prompt.messages.tool_calls";
+  refuses(calls, field, [](auto& x) { x.messages[1].role = "user"; });
+  refuses(calls, field, [](auto& x) { x.messages[1].tool_calls[0].name.clear(); });
+  refuses(calls, field, [](auto& x) { x.messages[1].tool_calls[0].arguments = "{}"; });
+  refuses(calls, "prompt.tools", [](auto& x) { x.tools.emplace_back("clock"); });
+}
+
 }  // namespace lv

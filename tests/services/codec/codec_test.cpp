@@ -157,7 +157,7 @@ TEST_CASE("both kinds of visual context survive the wire") {
 TEST_CASE("a prompt keeps the order of its parts on the wire") {
   const Prompt prompt = sample_prompt();
   const Prompt got = round_trip<v1::Prompt>(prompt);
-  REQUIRE(got.messages.size() == 2);
+  REQUIRE(got.messages.size() == 4);
   CHECK(got.messages[1].role == "user");
   REQUIRE(got.messages[1].parts.size() == 3);
   CHECK(std::get<std::string>(got.messages[1].parts[0]) == "before");
@@ -171,6 +171,21 @@ TEST_CASE("a prompt keeps the order of its parts on the wire") {
   CHECK(got.options.repetition_penalty == 1.1);
   CHECK(got.options.seed == std::numeric_limits<uint64_t>::max());
   CHECK(got.options.stop == std::vector<std::string>{"\n\n"});
+}
+
+TEST_CASE("calls of tools survive the wire") {
+  const Prompt prompt = sample_prompt();
+  const Prompt got = round_trip<v1::Prompt>(prompt);
+  REQUIRE(got.messages.size() == 4);
+  REQUIRE(got.messages[2].tool_calls.size() == 1);
+  const ToolCall& call = got.messages[2].tool_calls[0];
+  CHECK(call.id == "call");
+  CHECK(call.name == "clock");
+  CHECK(call.arguments.dump() == R"({"zone":"CET","days":2.0})");
+  CHECK(got.messages[3].tool_call_id == "call");
+  CHECK(got.messages[3].tool_name == "clock");
+  REQUIRE(got.tools.size() == 1);
+  CHECK(got.tools[0].dump() == R"({"name":"clock","parameters":{}})");
 }
 
 TEST_CASE("generation options that are absent have their defaults") {
@@ -295,6 +310,12 @@ TEST_CASE("messages that break a type's rules are refused by field") {
   to_proto(sample_prompt(), &prompt);
   prompt.mutable_options()->set_repetition_penalty(std::numeric_limits<double>::infinity());
   CHECK_THAT(refusal(prompt), Catch::StartsWith("repetition_penalty"));
+  to_proto(sample_prompt(), &prompt);
+  prompt.mutable_messages(2)->mutable_tool_calls(0)->set_arguments("{\"zone\":");
+  CHECK_THAT(refusal(prompt), Catch::StartsWith("prompt.messages.tool_calls"));
+  to_proto(sample_prompt(), &prompt);
+  prompt.add_tools("[]");
+  CHECK_THAT(refusal(prompt), Catch::StartsWith("prompt.tools"));
 }
 
 }  // namespace

@@ -68,7 +68,12 @@ CompressedTokens sample_compressed() {
 
 Prompt sample_prompt() {
   Prompt prompt;
-  prompt.messages = {{"system", {"be brief"}}, {"user", {"before", sample_compressed(), "after"}}};
+  prompt.messages = {
+      {"system", {"be brief"}},
+      {"user", {"before", sample_compressed(), "after"}},
+      {"assistant", {}, {{"call", "clock", Json::Object{{"zone", "CET"}, {"days", 2.0}}}}},
+      {"tool", {"12:30"}, {}, "call", "clock"}};
+  prompt.tools = {Json::Object{{"name", "clock"}, {"parameters", Json::Object()}}};
   prompt.options = {.max_tokens = 7,
                     .temperature = 0.5,
                     .top_k = 40,
