@@ -10,6 +10,8 @@
 namespace lv::llm {
 namespace {
 
+constexpr size_t kMaxSeparators = 16;  // bytes of both; each may be written many times
+
 using Filter = Value (*)(Interpreter& run, const Value& value, const Arguments& arguments);
 
 Text text_of(const Value& value) { return value.str(); }
@@ -102,10 +104,20 @@ Value length_filter(Interpreter&, const Value& value, const Arguments&) {
 }
 
 Value json_filter(Interpreter& run, const Value& value, const Arguments& arguments) {
-  const Value indent = arguments.get(2, "indent");
-  const int width =
-      indent.is_int() ? static_cast<int>(std::clamp<int64_t>(indent.as_int(), 0, 32)) : -1;
-  Text text = value.json(width, arguments.get(4, "sort_keys").truthy());
+  Value::JsonStyle style;
+  const Value indent = arguments.get(2, "indent"), separators = arguments.get(3, "separators");
+  if (indent.is_int()) {
+    style.indent = static_cast<int>(std::clamp<int64_t>(indent.as_int(), 0, 32));
+    style.between_items = ",";
+  }
+  if (separators.is_list() && separators.items().size() == 2) {
+    style.between_items = separators.items()[0].str().bytes;
+    style.behind_key = separators.items()[1].str().bytes;
+    if (style.between_items.size() + style.behind_key.size() > kMaxSeparators)
+      template_error("tojson: expected short separators");
+  }
+  style.sort_keys = arguments.get(4, "sort_keys").truthy();
+  Text text = value.json(style);
   run.charge(text.size());
   return Value::of(std::move(text));
 }

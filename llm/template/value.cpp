@@ -265,14 +265,13 @@ Text Value::repr() const {
   return out;
 }
 
-Text Value::json(int indent, bool sort_keys) const {
+Text Value::json(const JsonStyle& style) const {
   Text out;
-  write_json(out, indent, 0, sort_keys);
+  write_json(out, style, 0);
   return out;
 }
 
-void Value::write_json(Text& out, int indent, int level, bool sort_keys) const {
-  const char* separator = indent >= 0 ? "," : ", ";
+void Value::write_json(Text& out, const JsonStyle& style, int level) const {
   if (is_string()) {
     append_json_string(out, text());
   } else if (is_bool()) {
@@ -284,29 +283,29 @@ void Value::write_json(Text& out, int indent, int level, bool sort_keys) const {
   } else if (is_list()) {
     out.append("[", kTemplate);
     for (size_t i = 0; i < items().size(); ++i) {
-      if (i > 0) out.append(separator, kTemplate);
-      append_line(out, indent, level + 1);
-      items()[i].write_json(out, indent, level + 1, sort_keys);
+      if (i > 0) out.append(style.between_items, kTemplate);
+      append_line(out, style.indent, level + 1);
+      items()[i].write_json(out, style, level + 1);
     }
-    if (!items().empty()) append_line(out, indent, level);
+    if (!items().empty()) append_line(out, style.indent, level);
     out.append("]", kTemplate);
   } else if (is_dict()) {
     Dict sorted;
-    if (sort_keys) {
+    if (style.sort_keys) {
       sorted = members();
       std::stable_sort(sorted.begin(), sorted.end(),
                        [](const auto& a, const auto& b) { return a.first.bytes < b.first.bytes; });
     }
-    const Dict& all = sort_keys ? sorted : members();
+    const Dict& all = style.sort_keys ? sorted : members();
     out.append("{", kTemplate);
     for (size_t i = 0; i < all.size(); ++i) {
-      if (i > 0) out.append(separator, kTemplate);
-      append_line(out, indent, level + 1);
+      if (i > 0) out.append(style.between_items, kTemplate);
+      append_line(out, style.indent, level + 1);
       append_json_string(out, all[i].first);
-      out.append(": ", kTemplate);
-      all[i].second.write_json(out, indent, level + 1, sort_keys);
+      out.append(style.behind_key, kTemplate);
+      all[i].second.write_json(out, style, level + 1);
     }
-    if (!all.empty()) append_line(out, indent, level);
+    if (!all.empty()) append_line(out, style.indent, level);
     out.append("}", kTemplate);
   } else {
     throw Error(ErrorCode::kInvalidArgument,

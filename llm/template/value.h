@@ -112,8 +112,13 @@ class Value {
   /// As Python's str() and repr() write it.
   Text str() const;
   Text repr() const;
-  /// As Python's json.dumps(ensure_ascii=False); indent < 0 writes one line.
-  Text json(int indent, bool sort_keys = false) const;
+  /// As Python's json.dumps(ensure_ascii=False).
+  struct JsonStyle {
+    int indent = -1;  // less than 0 writes one line
+    bool sort_keys = false;
+    std::string between_items = ", ", behind_key = ": ";
+  };
+  Text json(const JsonStyle& style) const;
 
  private:
   using TextPtr = std::shared_ptr<const Text>;
@@ -125,7 +130,7 @@ class Value {
 
   explicit Value(Variant value) : value_(std::move(value)) {}
   int depth() const;
-  void write_json(Text& out, int indent, int level, bool sort_keys) const;
+  void write_json(Text& out, const JsonStyle& style, int level) const;
 
   Variant value_;
   bool content_ = false;

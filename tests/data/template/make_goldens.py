@@ -301,6 +301,7 @@ none is none and true is boolean and 1 is number and 1.5 is float and 2 is even 
 {'a': 1, 'b': 2}.items() | list ~ {'a': 1}.keys() | list ~ {'a': 1}.values() | list ~ {'a': 1}.get('a') ~ {'a': 1}.get('z', 9) ~ {'a': 1}.get('z')
 {'b': 1, 'a': {'items': 3}} | tojson
 {'b': 1, 'a': [1, 2.0, 'é"\n\t\\', true, none, {}, []]} | tojson(indent=2)
+{'b': [1, 2], 'a': {}} | tojson(separators=(',', ':')) ~ [1, {'a': 2}] | tojson(indent=1, separators=(', ', '='), sort_keys=true)
 {'b': 1, 'a': 2} | dictsort ~ {'b': 1, 'a': 2} | dictsort(by='value')
 {'b': 1, 'a': 2} | items | list
 [3, 1, 2] | sort ~ ['b', 'A', 'c'] | sort ~ ['b', 'A', 'c'] | sort(reverse=true, case_sensitive=true)
