@@ -10,11 +10,16 @@ namespace lv::llm {
 namespace {
 
 constexpr int kMaxDepth = 64;
+constexpr size_t kMaxBytes = 128 << 20;
 
-int check_depth(int depth) {
-  check(depth <= kMaxDepth, ErrorCode::kResourceExhausted,
+/// Adds what one more item holds to the extent of a list or dictionary.
+void add_item(Value::Extent& whole, const Value::Extent& item) {
+  whole.depth = std::max(whole.depth, 1 + item.depth);
+  check(whole.depth <= kMaxDepth, ErrorCode::kResourceExhausted,
         "chat template: values are nested more than " + std::to_string(kMaxDepth) + " deep");
-  return depth;
+  whole.bytes += item.bytes;
+  check(whole.bytes <= kMaxBytes, ErrorCode::kResourceExhausted,
+        "chat template: a value of more than 128 MiB");
 }
 
 std::string float_text(double x) {
@@ -105,10 +110,8 @@ bool Arguments::has(size_t index, std::string_view name) const {
 
 Value Value::of(Text x) { return Value(Variant(std::make_shared<const Text>(std::move(x)))); }
 Value Value::of(List x, bool tuple) {
-  Sequence sequence{std::move(x), 1, tuple, false};
-  for (const Value& item : sequence.items)
-    sequence.depth = std::max(sequence.depth, 1 + item.depth());
-  check_depth(sequence.depth);
+  Sequence sequence{std::move(x), {1, sizeof(Value)}, tuple, false};
+  for (const Value& item : sequence.items) add_item(sequence.extent, item.extent());
   return Value(Variant(std::make_shared<const Sequence>(std::move(sequence))));
 }
 Value Value::lazy(List x) {
@@ -118,10 +121,11 @@ Value Value::lazy(List x) {
   return Value(Variant(std::make_shared<const Sequence>(std::move(sequence))));
 }
 Value Value::of(Dict x) {
-  Mapping mapping{std::move(x), 1};
-  for (const auto& [key, item] : mapping.members)
-    mapping.depth = std::max(mapping.depth, 1 + item.depth());
-  check_depth(mapping.depth);
+  Mapping mapping{std::move(x), {1, sizeof(Value)}};
+  for (const auto& [key, item] : mapping.members) {
+    add_item(mapping.extent, {0, key.size()});
+    add_item(mapping.extent, item.extent());
+  }
   return Value(Variant(std::make_shared<const Mapping>(std::move(mapping))));
 }
 Value Value::of(Function x) {
@@ -162,10 +166,10 @@ Namespace* Value::name_space() const {
   return found != nullptr ? *found : nullptr;
 }
 
-int Value::depth() const {
-  if (is_list()) return std::get<SequencePtr>(value_)->depth;
-  if (is_dict()) return std::get<MappingPtr>(value_)->depth;
-  return 0;
+Value::Extent Value::extent() const {
+  if (is_list()) return std::get<SequencePtr>(value_)->extent;
+  if (is_dict()) return std::get<MappingPtr>(value_)->extent;
+  return {0, sizeof(Value) + (is_string() ? text().size() : 0)};
 }
 
 const Value* Value::find(std::string_view key) const {

@@ -44,15 +44,20 @@ class Value {
   };
   using List = std::vector<Value>;
   using Dict = std::vector<std::pair<Text, Value>>;  // in order of insertion
+  /// Of all that a value holds, each as often as it is held.
+  struct Extent {
+    int depth = 0;
+    size_t bytes = 0;
+  };
   struct Sequence {
     List items;
-    int depth = 1;
+    Extent extent;
     bool tuple = false;
     bool lazy = false;  // what Python makes item by item, so that it never counts as empty
   };
   struct Mapping {
     Dict members;
-    int depth = 1;
+    Extent extent;
   };
 
   Value() : value_(Undefined{}) {}
@@ -64,7 +69,8 @@ class Value {
   static Value of(Text x);
   static Value of(const char* x) { return of(Text(x, kTemplate)); }  // not as a boolean
   static Value of(std::string_view x, Origin from = kTemplate) { return of(Text(x, from)); }
-  /// Throw kResourceExhausted if values are nested too deep.
+  /// Throw kResourceExhausted if values are nested too deep, or hold so many that writing them out
+  /// would take too long: a list that holds another twice doubles it.
   static Value of(List x, bool tuple = false);
   static Value lazy(List x);
   static Value of(Dict x);
@@ -129,7 +135,7 @@ class Value {
                                SequencePtr, MappingPtr, FunctionPtr, Namespace*>;
 
   explicit Value(Variant value) : value_(std::move(value)) {}
-  int depth() const;
+  Extent extent() const;
   void write_json(Text& out, const JsonStyle& style, int level) const;
 
   Variant value_;

@@ -154,6 +154,10 @@ TEST_CASE("chat template: a hostile one ends in bounded time", "[template]") {
       "{% set ns = namespace(x=[]) %}{% for i in range(9999) %}{% set ns.x = [ns.x] %}{% endfor %}",
       "{% set ns = namespace(x=[1]) %}{% for i in range(99) %}{% set ns.x = ns.x + ns.x %}"
       "{% endfor %}",
+      "{% set ns = namespace(x=[1]) %}{% for i in range(40) %}{% set ns.x = [ns.x, ns.x] %}"
+      "{% endfor %}{{ ns.x | tojson }}",
+      "{% set ns = namespace(x={}) %}{% for i in range(40) %}{% set ns.x = {1: ns.x, 2: ns.x} %}"
+      "{% endfor %}{{ ns.x == ns.x }}",
       "{{ ('a' * 9999999) | replace('', 'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb') }}");
   INFO(source);
   try {
