@@ -94,11 +94,18 @@ void add_projector_flag(CLI::App& command, std::string& projector) {
                      "fits, if not given");
 }
 
+void add_plan_flag(CLI::App& command, std::string& plan) {
+  command.add_option("--plan", plan,
+                     "a file of JSON: what each layer of the language model sees and keeps, its "
+                     "positions, guesses (see docs/engine.md)");
+}
+
 void ModelFlags::add_to(CLI::App& command) {
   command
       .add_option("--model", model, "a name that `longview models` lists, a folder or a .gguf file")
       ->capture_default_str();
   add_projector_flag(command, projector);
+  add_plan_flag(command, plan);
   command
       .add_option("--device", device, "cpu, cuda or cuda:N: where language model and eyes compute")
       ->capture_default_str();
@@ -120,6 +127,7 @@ services::WorkplaceOptions ModelFlags::workplace(const std::vector<std::string>&
   options.model = model;
   options.projector = projector;
   options.placement = parse_placement(device, dtype);
+  if (!plan.empty()) options.plan = llm::read_plan(plan);
   if (!upstream.empty()) options.upstream = services::parse_upstream(upstream);
   options.stages = stages;
   options.deadline = std::chrono::milliseconds(std::llround(deadline_seconds * 1000));

@@ -48,11 +48,15 @@ class CompressionFlags {
 /// --mmproj FILE.
 void add_projector_flag(CLI::App& command, std::string& projector);
 
-/// Where stages run: --model, --mmproj, --device, --dtype, and --upstream NAME=ADDRESS for those
-/// that run elsewhere.
+/// --plan FILE.
+void add_plan_flag(CLI::App& command, std::string& plan);
+
+/// Where stages run: --model, --mmproj, --plan, --device, --dtype, and --upstream NAME=ADDRESS for
+/// those that run elsewhere.
 struct ModelFlags {
   std::string model = "nano";
   std::string projector;
+  std::string plan;
   std::string device = "cpu";
   std::string dtype = "auto";
   std::string upstream;

@@ -89,6 +89,7 @@ class Answer {
     delta.finish = reason;
     delta.prompt_tokens = prompt_tokens_;
     delta.generated_tokens = generated_tokens_;
+    delta.cached_tokens = tokens_->cached_tokens();
     return delta;
   }
 
@@ -144,6 +145,7 @@ class Generate : public Stage<Prompt, TextDelta> {
 }  // namespace
 
 StagePtr<Prompt, TextDelta> make_generate(LanguageModelPtr model, EngineLimits limits) {
+  if (limits.draft_tokens == 0) limits.draft_tokens = model->draft_tokens();
   return std::make_shared<Generate>(std::move(model), limits);
 }
 

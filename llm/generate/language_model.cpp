@@ -298,6 +298,7 @@ LanguageModelPtr load_language_model(const Checkpoint& checkpoint, const LayerPl
   }
   parts.stop_ids = stop_ids_of(checkpoint, *parts.tokenizer);
   parts.model = make_model(checkpoint, plan);
+  parts.draft_tokens = plan.draft_tokens;
   parts.context_tokens =
       plan.context_tokens > 0 ? plan.context_tokens : parts.model->shape().max_positions;
   return std::make_shared<const LanguageModel>(std::move(parts));

@@ -31,6 +31,7 @@ class LanguageModel {
     double film_tokens_per_second = 4;  // see grid_positions.h
     std::vector<int64_t> stop_ids;      // tokens that end an answer
     int64_t context_tokens = 0;         // prompt and answer together
+    int64_t draft_tokens = 0;           // see EngineLimits
   };
   /// Throws kInvalidArgument if the tokenizer knows more ids than the model, or there is no
   /// context.
@@ -41,6 +42,7 @@ class LanguageModel {
   const TokenizerPtr& tokenizer() const { return parts_.tokenizer; }
   const std::vector<int64_t>& stop_ids() const { return parts_.stop_ids; }
   int64_t context_tokens() const { return parts_.context_tokens; }
+  int64_t draft_tokens() const { return parts_.draft_tokens; }
   int64_t width() const { return parts_.model->shape().width; }
 
   /// The prompt in the model's own chat template, as tokens, up to where the answer begins. Visual

@@ -139,7 +139,7 @@ Json parse_rope(const Json& rope) {
 
 LayerPlan parse_plan(const Json& plan) {
   check(plan.is_object(), ErrorCode::kInvalidArgument, "plan: expected an object");
-  check_keys(plan, "plan", {"layers", "select", "rope", "context"});
+  check_keys(plan, "plan", {"layers", "select", "rope", "context", "speculate"});
   LayerPlan result;
   if (const Json* layers = plan.find("layers")) {
     for (const Json& layer : layers->as_array()) {
@@ -149,12 +149,27 @@ LayerPlan parse_plan(const Json& plan) {
   }
   if (const Json* select = plan.find("select")) parse_select(*select, result);
   if (const Json* rope = plan.find("rope")) result.rope = parse_rope(*rope);
+  if (const Json* speculate = plan.find("speculate")) {
+    check_keys(*speculate, "plan.speculate", {"kind", "tokens"});
+    check_name(speculate->at("kind").as_string(), "plan.speculate.kind", {"ngram"});
+    result.draft_tokens = count_of(*speculate, "tokens", 4, 1, "plan.speculate");
+  }
   if (const Json* context = plan.find("context")) {
     result.context_tokens = context->as_int();
     check(result.context_tokens > 0, ErrorCode::kInvalidArgument,
           "plan.context: expected at least 1, got " + std::to_string(result.context_tokens));
   }
   return result;
+}
+
+LayerPlan read_plan(const std::string& path) {
+  constexpr int64_t kLargestFile = 16 << 20;
+  const Json plan = read_json_file(path, kLargestFile);
+  try {
+    return parse_plan(plan);
+  } catch (const Error& error) {
+    throw Error(error.code(), path + ": " + error.what());
+  }
 }
 
 LayerChoice choice_for(const LayerPlan& plan, int64_t layer, int64_t count) {

@@ -24,6 +24,7 @@ struct LayerPlan {
   std::map<int64_t, LayerChoice> exceptions;  // from one for every layer
   std::optional<Json> rope;    // settings that replace the checkpoint's rope_parameters
   int64_t context_tokens = 0;  // how long a text may get; 0: as the checkpoint says
+  int64_t draft_tokens = 0;    // that the engine guesses, see EngineLimits
 };
 
 /// Reads a plan:
@@ -36,8 +37,11 @@ struct LayerPlan {
 /// all keys in the layers named and a window in the others (MASFormer, arXiv 2310.12442, section
 /// 3), and {"select": {"kind": "moa", "alphas": [[...], ...], "betas": [[...], ...]}} has a row of
 /// spans for each layer, as MoA's own files.
+/// {"speculate": {"kind": "ngram", "tokens": 4}} lets the engine guess tokens.
 /// Throws kInvalidArgument that names what is not known here.
 LayerPlan parse_plan(const Json& plan);
+/// The same from a file of JSON. Throws kNotFound if it cannot be opened.
+LayerPlan read_plan(const std::string& path);
 
 /// The choice for layer `layer` of `count`. Throws kInvalidArgument if the plan is for another
 /// number of layers.

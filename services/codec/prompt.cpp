@@ -109,6 +109,7 @@ void to_proto(const TextDelta& delta, v1::TextDelta* message) {
                                                               : v1::FINISH_REASON_UNSPECIFIED);
   message->set_prompt_tokens(delta.prompt_tokens);
   message->set_generated_tokens(delta.generated_tokens);
+  message->set_cached_tokens(delta.cached_tokens);
 }
 
 TextDelta from_proto(const v1::TextDelta& message) {
@@ -120,9 +121,11 @@ TextDelta from_proto(const v1::TextDelta& message) {
   if (message.finish() == v1::FINISH_REASON_LENGTH) delta.finish = FinishReason::kLength;
   delta.prompt_tokens = message.prompt_tokens();
   delta.generated_tokens = message.generated_tokens();
+  delta.cached_tokens = message.cached_tokens();
   check_number(static_cast<double>(delta.sequence), "delta.sequence");
   check_number(static_cast<double>(delta.prompt_tokens), "delta.prompt_tokens");
   check_number(static_cast<double>(delta.generated_tokens), "delta.generated_tokens");
+  check_number(static_cast<double>(delta.cached_tokens), "delta.cached_tokens");
   return delta;
 }
 

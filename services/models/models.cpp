@@ -89,6 +89,7 @@ class LocalStages {
       : model_(options.model),
         projector_(options.projector),
         placement_(options.placement),
+        plan_(options.plan),
         workplace_(workplace) {}
 
   void open(const std::string& name) {
@@ -174,13 +175,14 @@ class LocalStages {
   }
 
   const llm::LanguageModelPtr& language_model() {
-    if (!language_model_) language_model_ = llm::load_language_model(checkpoint());
+    if (!language_model_) language_model_ = llm::load_language_model(checkpoint(), plan_);
     return language_model_;
   }
 
   const std::string& model_;
   const std::string& projector_;
   const Placement placement_;
+  const llm::LayerPlan& plan_;
   Workplace& workplace_;
   std::optional<Checkpoint> checkpoint_;
   llm::LanguageModelPtr language_model_;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "llm/plan/layer_plan.h"
 #include "pipeline/weights/placement.h"
 #include "services/stages.h"
 #include "vision/read/text_reader.h"
@@ -37,6 +38,7 @@ struct WorkplaceOptions {
   /// Of language models and of the eyes that belong to one; nano's own eyes and ears compute in
   /// float32 on the CPU.
   Placement placement;
+  llm::LayerPlan plan;                          // of the language model
   std::map<std::string, std::string> upstream;  // stage -> host:port of those that run elsewhere
   std::vector<std::string> stages;              // those that are needed, of stage_names()
   std::chrono::milliseconds deadline{0};        // of a call to another machine; 0 is none

@@ -168,6 +168,7 @@ std::string answer(Run& run, const std::vector<Scene>& scenes, const AdapterWeig
     text += delta->text;
     run.result.tokens.prompt += delta->prompt_tokens;
     run.result.tokens.generated += delta->generated_tokens;
+    run.result.tokens.cached += delta->cached_tokens;
     if (stream && run.observer.text) run.observer.text(delta->text);
   }
   return text;
