@@ -72,6 +72,7 @@ struct TextDelta {
   FinishReason finish = FinishReason::kNone;  // set on the last
   int64_t prompt_tokens = 0;                  // set on the last
   int64_t generated_tokens = 0;               // set on the last
+  int64_t cached_tokens = 0;  // of the prompt, known from an earlier one; set on the last
 };
 
 /// Throws kInvalidArgument that names the field. Only the assistant may call tools.

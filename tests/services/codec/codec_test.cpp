@@ -196,7 +196,7 @@ TEST_CASE("generation options that are absent have their defaults") {
 }
 
 TEST_CASE("a piece of text survives the wire") {
-  const TextDelta delta{3, "héllo", true, FinishReason::kLength, 12, 34};
+  const TextDelta delta{3, "héllo", true, FinishReason::kLength, 12, 34, 5};
   const TextDelta got = from_proto(*on_the_wire<v1::TextDelta>(delta));
   CHECK(got.sequence == 3);
   CHECK(got.text == "héllo");
@@ -204,6 +204,7 @@ TEST_CASE("a piece of text survives the wire") {
   CHECK(got.finish == FinishReason::kLength);
   CHECK(got.prompt_tokens == 12);
   CHECK(got.generated_tokens == 34);
+  CHECK(got.cached_tokens == 5);
 }
 
 TEST_CASE("every sampling rule survives the wire") {
