@@ -43,11 +43,12 @@ void append_quoted(Text& out, const Text& text, char quote) {
   out.append(std::string(1, quote), kTemplate);
   for (size_t i = 0; i < text.size(); ++i) {
     const char c = text.bytes[i];
-    std::string written(1, c);
+    const char escaped[] = {'\\', c};
+    std::string_view written(escaped + 1, 1);
     if (c == '\n') written = "\\n";
     if (c == '\t') written = "\\t";
     if (c == '\r') written = "\\r";
-    if (c == '\\' || c == quote) written.insert(0, 1, '\\');
+    if (c == '\\' || c == quote) written = {escaped, 2};
     out.append(written, text.origin[i]);
   }
   out.append(std::string(1, quote), kTemplate);
@@ -57,11 +58,13 @@ void append_json_string(Text& out, const Text& text) {
   out.append("\"", kTemplate);
   for (size_t i = 0; i < text.size(); ++i) {
     const char c = text.bytes[i];
-    std::string written(1, c);
+    const char pair[] = {'\\', c};
+    char code[8];
+    std::string_view written(pair + 1, 1);
     switch (c) {
       case '"':
       case '\\':
-        written.insert(0, 1, '\\');
+        written = {pair, 2};
         break;
       case '\n':
         written = "\\n";
@@ -80,9 +83,8 @@ void append_json_string(Text& out, const Text& text) {
         break;
       default:
         if (static_cast<unsigned char>(c) < 0x20) {
-          char escaped[8];
-          snprintf(escaped, sizeof escaped, "\\u%04x", static_cast<unsigned>(c));
-          written = escaped;
+          snprintf(code, sizeof code, "\\u%04x", static_cast<unsigned>(c));
+          written = code;
         }
     }
     out.append(written, text.origin[i]);
