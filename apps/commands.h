@@ -13,4 +13,9 @@ void add_serve(CLI::App& program);
 void add_parity(CLI::App& program);
 void add_models(CLI::App& program);
 
+/// The subcommands of `bench` are a file each.
+void add_bench(CLI::App& program);
+void add_bench_llm(CLI::App& bench);
+void add_bench_plan(CLI::App& bench);
+
 }  // namespace lv::apps

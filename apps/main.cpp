@@ -39,6 +39,7 @@ int run(int argc, char** argv) {
   program.set_version_flag("--version", "longview 0.1.0");
   lv::apps::add_service_commands(program);
   lv::apps::add_parity(program);
+  lv::apps::add_bench(program);
   try {
     program.parse(argc, argv);
     return 0;
