@@ -5,12 +5,18 @@
 #include "pipeline/base/error.h"
 
 namespace lv {
+namespace {
+
+constexpr int64_t kMost = 1 << 24;  // so that products of two are numbers, too
+
+}  // namespace
 
 int64_t GgufKeys::count(const std::string& key) const {
   const Json* value = find(key);
-  check(value != nullptr && value->is_int() && value->as_int() > 0, ErrorCode::kInvalidArgument,
-        path_ + ": " + prefix_ + key + ": expected a whole number above 0, got " +
-            (value ? value->dump().substr(0, 40) : "none"));
+  const bool known = value != nullptr && value->is_int();
+  check(known && value->as_int() > 0 && value->as_int() <= kMost, ErrorCode::kInvalidArgument,
+        path_ + ": " + prefix_ + key + ": expected a whole number from 1 to " +
+            std::to_string(kMost) + ", got " + (value ? value->dump().substr(0, 40) : "none"));
   return value->as_int();
 }
 

@@ -18,7 +18,7 @@ class GgufKeys {
 
   const Json* find(const std::string& key) const { return metadata_.find(prefix_ + key); }
 
-  /// A whole number above 0. Throws kInvalidArgument that names the key.
+  /// A whole number from 1 to 2^24. Throws kInvalidArgument that names the key.
   int64_t count(const std::string& key) const;
   int64_t count(const std::string& key, int64_t fallback) const {
     return find(key) ? count(key) : fallback;

@@ -17,6 +17,8 @@ namespace {
 
 using Index = ConvertedStore::Index;
 
+constexpr int64_t kMostPlaceEdge = 4096;  // pixels
+
 constexpr std::array<GgufName, 7> kTowerNames{{
     {"v.class_embd", "model.vision_tower.embeddings.class_embedding"},
     {"v.patch_embd", "model.vision_tower.embeddings.patch_embedding"},
@@ -153,6 +155,14 @@ void configure_qwen(const File& file, Json& whole) {
   Json vision;
   const int64_t depth = file.vision.count("block_count"), patch = file.vision.count("patch_size");
   const int64_t merge = file.vision.count("spatial_merge_size", 2);
+  check(depth <= static_cast<int64_t>(file.content.tensors->names().size()),
+        ErrorCode::kInvalidArgument,
+        file.path + ": clip.vision.block_count: expected no more blocks than tensors, got " +
+            std::to_string(depth));
+  check(patch * merge <= kMostPlaceEdge, ErrorCode::kInvalidArgument,
+        file.path + ": clip.vision.patch_size: expected a place of at most " +
+            std::to_string(kMostPlaceEdge) + " pixels an edge, got " +
+            std::to_string(patch * merge));
   vision.set("model_type", "qwen2_5_vl_vision");
   vision.set("depth", depth);
   vision.set("hidden_size", file.vision.count("embedding_length"));

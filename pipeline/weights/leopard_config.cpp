@@ -74,9 +74,9 @@ Json text_config(const Json& config, const TensorStore& tensors) {
   set_missing(own, "num_hidden_layers", count_of(tensors, model, "input_layernorm.weight"));
   const int64_t queries = at(shape_of(tensors, model, "layers.0.self_attn.q_proj.weight"), 0);
   const int64_t keys = at(shape_of(tensors, model, "layers.0.self_attn.k_proj.weight"), 0);
-  if (queries > 0) {
-    set_missing(own, "num_key_value_heads", own.get("num_attention_heads", 32) * keys / queries);
-  }
+  const int64_t heads = own.get("num_attention_heads", 32);
+  const int64_t head = heads > 0 ? queries / heads : 0;
+  if (head > 0) set_missing(own, "num_key_value_heads", keys / head);
   return own;
 }
 

@@ -82,6 +82,13 @@ TEST_CASE("what LEOPARD's configuration says stays, but not which layer is read"
   CHECK(text.find("rope_theta") == nullptr);
 }
 
+TEST_CASE("LEOPARD's heads are told only by a number of them that is possible") {
+  const char* heads = GENERATE("0", "-8", "9223372036854775807");
+  const Json config =
+      with_keys(std::string(R"({"text_config": {"num_attention_heads": )") + heads + "}}");
+  CHECK(config.at("text_config").find("num_key_value_heads") == nullptr);
+}
+
 TEST_CASE("configurations of other models stay as they are") {
   NamedTensors plain = leopard_tensors();
   plain["multi_modal_projector.linear_1.weight"] = at::zeros({64, 32});
