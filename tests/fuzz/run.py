@@ -8,16 +8,18 @@ writes. What it finds stays in BUILD/corpus/TARGET, of which only files that rea
 Prints a line a target: runs, edges reached, files kept, findings. Exit code 1 if anything was found."""
 import argparse
 import json
+import math
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DATA = ROOT / "tests/data"
-TARGETS = ("json", "safetensors", "gguf", "tokenizer", "sentence_piece", "template", "demuxer", "codec")
+TARGETS = ("json", "safetensors", "gguf", "projector", "folder", "plan", "tokenizer", "sentence_piece", "template", "demuxer", "codec")
 MAX_BYTES = 1 << 16  # of one input: what matters is in headers
 TEXT = "Hello  wörld, don't: <|im_start|> 123 日本\n"
 
@@ -44,15 +46,74 @@ MESSAGES = {  # by the number that codec_fuzz.cpp gives the message
     5: ("CompressedTokens", TOKENS),
     6: ("AdapterWeights", DELTAS),
     7: ("VisualContext", f"tokens {{ {TOKENS} }}"),
-    8: ("Prompt", f"messages {{ role: 'user' parts {{ text: 'a' }} parts {{ tokens {{ {TOKENS} }} }} }} options {{ max_tokens: 3 stop: 'b' }} adapters {{ {DELTAS} }}"),
+    8: ("Prompt", f"messages {{ role: 'user' parts {{ text: 'a' }} parts {{ tokens {{ {TOKENS} }} }} }} "
+        "messages { role: 'assistant' tool_calls { id: '1' name: 'f' arguments: '{\"a\": [1, 2.5]}' } } messages { role: 'tool' tool_call_id: '1' tool_name: 'f' }"
+        f"options {{ max_tokens: 3 stop: 'b' }} adapters {{ {DELTAS} }} tools: '{{\"name\": null}}'"),
     9: ("TextDelta", "text: 'a' last: true finish: FINISH_REASON_STOP"),
     10: ("Sampling", "uniform { count: 4 } start_seconds: 1 end_seconds: 2"),
     12: ("GenerationOptions", "max_tokens: 5 temperature: 1 top_k: 2 top_p: 0.5 stop: 'x'"),
 }
+PLANS = (b'{"layers": [{"mixer": "attention", "span": {"kind": "window", "size": 1024}, "kv": {"format": "dense"}}], "context": 131072}',
+         b'{"layers": [{}, {"span": {"kind": "full"}}, {"mixer": "attn"}], "rope": {"kind": "yarn", "factor": 4, "orig": 32768, "theta": 1e6}}')
 
 
 def files(pattern):
     return [path.read_bytes() for path in sorted(DATA.glob(pattern)) if path.stat().st_size <= MAX_BYTES]
+
+
+def gguf(keys, tensors):
+    """A GGUF file of float32 zeros. A key is a string, a list of floats, a boolean or a whole number."""
+    def text(x):
+        return struct.pack("<Q", len(x)) + x.encode()
+
+    def value(x):
+        if isinstance(x, str):
+            return struct.pack("<I", 8) + text(x)
+        if isinstance(x, list):
+            return struct.pack(f"<IIQ{len(x)}f", 9, 6, len(x), *x)
+        return struct.pack("<I?", 7, x) if isinstance(x, bool) else struct.pack("<II", 4, x)
+
+    out, data = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(keys)), 0
+    for key, x in keys.items():
+        out += text(key) + value(x)
+    for name, shape in tensors.items():
+        out += text(name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *shape[::-1], 0, data)
+        data += -(-4 * math.prod(shape) // 32) * 32
+    return out + bytes(-len(out) % 32 + data)
+
+
+def qwen_eyes():
+    """The projector of a tiny Qwen2.5-VL."""
+    sizes = dict(embedding_length=8, feed_forward_length=8, block_count=2, image_size=8, patch_size=2, n_wa_pattern=2, spatial_merge_size=2)
+    keys = {"general.architecture": "clip", "clip.projector_type": "qwen2.5vl_merger", "clip.vision.attention.head_count": 2,
+            "clip.vision.image_mean": [0.5] * 3, "clip.vision.image_std": [0.5] * 3, **{f"clip.vision.{key}": x for key, x in sizes.items()}}
+    layer = [f"{name}.weight" for name in ("attn_q", "attn_k", "attn_v", "attn_out", "ffn_gate", "ffn_up", "ffn_down")]
+    tensors = {f"v.blk.{i}.{name}": [8, 8] for i in range(2) for name in layer}
+    return gguf(keys, {**tensors, "v.patch_embd.weight": [8, 3, 2, 2], "v.patch_embd.weight.1": [8, 3, 2, 2], "v.post_ln.weight": [8],
+                       "mm.0.weight": [32, 32], "mm.2.weight": [8, 32]})
+
+
+def shrunk(paths):
+    """A safetensors file with the names of several, each tensor of one or two bytes an axis."""
+    header, data = {}, 0
+    for path in paths:
+        content = path.read_bytes()
+        for name, tensor in json.loads(content[8:8 + int.from_bytes(content[:8], "little")]).items():
+            if name != "__metadata__":
+                shape = [min(2, n) for n in tensor["shape"]]
+                header[name] = dict(dtype="U8", shape=shape, data_offsets=[data, data := data + math.prod(shape)])
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + bytes(data)
+
+
+def folder_seeds():
+    """Models that see: one configuration or, for xtuner's, three, and the tensors."""
+    seeds = []
+    for folder in sorted((DATA / "whole").glob("tiny_*/")):
+        parts = [folder / part for part in ("", "visual_encoder", "projector") if (folder / part / "config.json").is_file()]
+        configs = b"".join((part / "config.json").read_bytes() + b"\0" for part in parts)
+        seeds += [bytes([len(parts) != 1]) + configs + shrunk([part / "model.safetensors" for part in parts])]
+    return seeds
 
 
 def template_seeds():
@@ -87,7 +148,13 @@ def seeds_of(target, folder):
     if target == "safetensors":
         return files("weights/**/*.safetensors")
     if target == "gguf":
-        return files("weights/*.gguf")
+        return files("weights/*.gguf") + files("llm/*.gguf")
+    if target == "projector":
+        return files("whole_gguf/*/mmproj.gguf") + [qwen_eyes()]
+    if target == "folder":
+        return folder_seeds()
+    if target == "plan":
+        return list(PLANS)
     if target == "tokenizer":
         return [source + b"\0" + TEXT.encode() for source in files("tokenizer/*.json") if source.startswith(b'{"version"')]
     if target == "sentence_piece":
