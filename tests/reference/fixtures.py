@@ -34,8 +34,14 @@ def give_weights(model):
     return model.to(stored).float().eval(), stored
 
 
-def write(folder, family, parts, inputs, outputs):
-    """`parts` are saved to model/."""
+def relative_error(got, expected):
+    """The largest difference divided by the largest of what is expected."""
+    return ((got.double() - expected.double()).abs().max() / expected.double().abs().max()).item()
+
+
+def write(folder, family, parts, inputs, outputs, narrow={}):
+    """`parts` are saved to model/. `narrow`: outputs of the reference itself in bfloat16, where its type alone can make much of a
+    difference; `longview parity` in bfloat16 allows for it."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for part in parts:
@@ -46,6 +52,8 @@ def write(folder, family, parts, inputs, outputs):
     about = dict(family=family, inputs={k: list(v.shape) for k, v in inputs.items()},
                  outputs={k: list(v.shape) for k, v in outputs.items()}, tolerance=TOLERANCE,
                  reference=f"transformers {tf.__version__}, torch {torch.__version__}, CPU float32")
+    if narrow:
+        about["bfloat16_errors"] = {name: relative_error(value, outputs[name]) for name, value in narrow.items()}
     (folder / "about.json").write_text(json.dumps(about, indent=1) + "\n")
 
 

@@ -5,6 +5,8 @@
 Needs numpy, torch 2.11.0, torchvision, transformers 5.17.0 and safetensors. A fixture is a folder as `longview parity` reads it:
 model/ with its processor, inputs.safetensors (picture_0, ... or film, uint8, and input_ids), expected.safetensors, about.json.
 seeds.py runs it over several seeds."""
+import copy
+
 import numpy as np
 import torch
 import transformers as tf
@@ -244,17 +246,21 @@ def auroracap(folder, images, by_size, xtuner):
     keep = RANDOM.choice([0.8, 0.5, 0.3, 0.1])
     pixels = torch.cat([processor(image, return_tensors="pt")["pixel_values"] for image in images])
     words = draw_ids(3, text["vocab_size"] - 2, 12)
-    llm, projector = model.model.language_model, model.model.multi_modal_projector
-    with torch.inference_mode():
-        features = projector(clip_features(model.model.vision_tower, pixels, keep, by_size)).flatten(0, 1)
-        embed = llm.get_input_embeddings()
-        rows = torch.cat([embed(words[:5]), features, embed(words[5:])]).unsqueeze(0)
-        logits, said = aurora.answer_after(llm, model.lm_head, rows)
+
+    def run(model, dtype):
+        llm, projector, embed = model.model.language_model, model.model.multi_modal_projector, model.get_input_embeddings()
+        with torch.inference_mode():
+            features = projector(clip_features(model.model.vision_tower, pixels.to(dtype), keep, by_size)).flatten(0, 1)
+            rows = torch.cat([embed(words[:5]), features, embed(words[5:])]).unsqueeze(0)
+            return (features, *aurora.answer_after(llm, model.lm_head, rows))
+
+    features, logits, said = run(model, torch.float32)
+    rounded = run(copy.deepcopy(model).to(torch.bfloat16), torch.bfloat16)  # whose keys may choose other pairs
     mark = -200 if xtuner else text["vocab_size"] - 1
     ids = torch.cat([words[:5], torch.full((len(features),), mark), words[5:]]).unsqueeze(0)
     write(folder, "auroracap", [model.to(stored), processor],
           dict(frames(images), input_ids=ids, by_size=torch.tensor([by_size])),
-          dict(image_features=features, logits=logits, greedy_ids=said))
+          dict(image_features=features, logits=logits, greedy_ids=said), dict(image_features=rounded[0], logits=rounded[1]))
     (aurora.as_xtuner if xtuner else aurora.as_whole)(folder / "model", keep)
 
 
