@@ -20,7 +20,7 @@ BACKGROUNDS = {
     "leaves": ((40, 84, 36), (110, 140, 52)), "wood": ((120, 80, 46), (164, 118, 72)),
 }
 PROMPTS = {
-    "short": ("Describe the clip in one sentence.", "What happens?"), "main object": ("Describe the main object.", "What is most important here?"),
+    "short": ("Describe what is shown in one sentence.", "What happens?"), "main object": ("Describe the main object.", "What is most important here?"),
     "background": ("Describe the background.",), "detailed": ("Describe the clip in detail.", "Say all that can be seen."),
 }
 QUESTIONS = {"name": ("What is shown?", "What is this?", "Name the object."), "motion": ("How does it move?", "What does the {name} do?"),

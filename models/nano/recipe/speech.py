@@ -15,8 +15,3 @@ def transcript(random):
     person = choose(random, PEOPLE)
     first = f"{person[0].upper()}{person[1:]} {choose(random, DEEDS).format(h=choose(random, HOURS))}."
     return first if random.random() < .5 else f"{first} {choose(random, ASIDES)}"
-
-
-def told(text):
-    """How a caption quotes speech."""
-    return f'A voice says: "{text}"'

@@ -11,6 +11,7 @@ from .traffic import LANE_METRES
 SIDE = 224          # of the square pictures: a camera's whole view, squeezed, nothing cut off
 FINER = 2           # pictures are painted this much larger
 NEAR_METRES = 0.35
+LIGHT_OWNER = 255   # of the traffic light, in the pictures of owners
 VIEWS = {"front": 0, "front left": 55, "front right": -55, "rear": 180, "rear left": 112, "rear right": -112}   # degrees to the left
 
 
@@ -153,7 +154,7 @@ def surroundings(random, scene, right, left):
                 if free(s, 1):
                     meshes.append(placed(scene, shapes.lamp_post(lit), s, edge + side * .6, 0.0 if side > 0 else np.pi))
     if scene.light:
-        meshes.append(placed(scene, shapes.traffic_light(scene.light), scene.junction - 7.5, right - .6))
+        meshes.append(placed(scene, shapes.traffic_light(scene.light), scene.junction - 7.5, right - .6, 0.0, LIGHT_OWNER))
     for name, color, s in scene.parked:
         meshes.append(placed(scene, shapes.vehicle(name, color, False, False), s, -2.9))
     return shapes.Mesh.join(meshes) if meshes else None
@@ -187,7 +188,7 @@ class Air:
         if scene.weather == "fog":
             grey = self.horizon.mean() * (.95 if not self.night else 1.2)
             self.horizon, self.zenith = np.full(3, grey), np.full(3, grey * .95)
-            self.sight = random.uniform(22, 42)
+            self.sight = random.uniform(26, 42)
         self.tint = np.array({"dusk": (1.06, .96, .9), "night": (.92, .96, 1.1)}.get(scene.time_of_day, (1, 1, 1)))
         self.street_lit = self.night and scene.place in ("city street", "suburban street")
 
@@ -309,7 +310,8 @@ def weathered(random, picture, scene, air):
 
 
 def render(random, scene, cameras):
-    """Pictures uint8 [views, times, SIDE, SIDE, 3] and owners uint8 [views, times, SIDE, SIDE]: 1 + index of the actor seen there."""
+    """Pictures uint8 [views, times, SIDE, SIDE, 3] and owners uint8 [views, times, SIDE, SIDE]: 1 + index of the actor seen there,
+    LIGHT_OWNER the traffic light."""
     count = len(scene.times)
     lit = scene.time_of_day != "day" or scene.weather != "clear"
     air = Air(random, scene)

@@ -9,6 +9,8 @@ from .scene import scripted
 
 SEEN_PIXELS = 45          # of 224 x 224: fewer are not told of
 CAUSE_PIXELS = 36         # fewer, and the scene is drawn again: a danger that no camera shows cannot be learnt or asked for
+LIGHT_PIXELS = 25         # fewer of a traffic light
+FOG_METRES = 45           # nothing farther away is told of in fog
 ONE_VIEW = (8, (.25, .5))     # pictures, and seconds between them
 MORE_VIEWS = (4, (.4, .7))
 
@@ -44,7 +46,7 @@ def described(scene, owners, views):
                 counts[track.name] = None
             continue
         view, first, last, box, pixels = sight
-        if pixels < SEEN_PIXELS and i != scene.danger.actor:
+        if i != scene.danger.actor and (pixels < SEEN_PIXELS or in_fog(scene, i, last)):
             counts[track.name] = None
             continue
         distance = float(np.hypot(track.s[last] - scene.ours.s[last], track.d[last] - scene.ours.d[last]))
@@ -82,11 +84,12 @@ def sample(seed, view_count=None, level=None, make=scripted):
         scene = make(random, times, views, wanted)
         pictures, owners = draw.render(random, scene, draw.rig(random, views))
         cause = scene.danger.actor
-        if cause is None or (owners[:, scene.danger.last] == cause + 1).sum((1, 2)).max() >= CAUSE_PIXELS:
+        last = scene.danger.last
+        if cause is None or ((owners[:, last] == cause + 1).sum((1, 2)).max() >= CAUSE_PIXELS and not in_fog(scene, cause, last)):
             break
     agents, counts = described(scene, owners, views)
     risk, cause = judged(random, scene, agents)
-    facts = {"place": scene.place, "time of day": scene.time_of_day, "weather": scene.weather, "light": light_seen(scene, views),
+    facts = {"place": scene.place, "time of day": scene.time_of_day, "weather": scene.weather, "light": light_seen(scene, views, owners),
              "own": scene.own_motion}
     told = ([cause] if cause else []) + [agent for agent in agents.values() if agent is not cause]
     made = words.captions(random, facts, told, risk, len(views) > 1)
@@ -94,7 +97,13 @@ def sample(seed, view_count=None, level=None, make=scripted):
     return pictures, Item("driving", seed, views, [round(float(t), 2) for t in times], made, facts, told, risk, asked)
 
 
-def light_seen(scene, views):
-    """The state of the traffic light if a camera that looks ahead has it before it at the end."""
-    ahead = scene.light and scene.junction - 7.5 - scene.ours.s[-1] > 2.5 and scene.junction - 7.5 - scene.ours.s[-1] < 45
-    return scene.light if ahead and "front" in views else None
+def light_seen(scene, views, owners):
+    """The state of the traffic light if the front camera sees it."""
+    front = owners[views.index("front")] if "front" in views else owners[:0]
+    return scene.light if scene.light and (front == draw.LIGHT_OWNER).sum((1, 2)).max(initial=0) >= LIGHT_PIXELS else None
+
+
+def in_fog(scene, actor, at):
+    """Whether fog hides an actor whatever its size."""
+    track = scene.actors[actor]
+    return scene.weather == "fog" and np.hypot(track.s[at] - scene.ours.s[at], track.d[at] - scene.ours.d[at]) > FOG_METRES

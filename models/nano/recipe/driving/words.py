@@ -40,7 +40,6 @@ CAMERA = {"drives": ("The camera moves forward with the car.", "Mounted on a car
 RISKS = {"low": ("The risk is low.", "Nothing endangers us."), "medium": ("The risk is medium.", "This needs attention: medium risk."),
          "high": ("The risk is high.", "This is dangerous: high risk.")}
 ADVICE = {"low": "keep going", "medium": "slow down", "high": "brake now"}
-WORN = ("pedestrian", "cyclist", "motorcycle")
 
 QUESTIONS = {
     "level": ("How high is the risk?", "What is the risk level?", "How dangerous is this?"),
@@ -61,7 +60,7 @@ QUESTIONS = {
 }
 ASSESS = ("Assess the risk.", "Judge the danger: level, object, view, reason.")
 CAPTION_PROMPTS = {
-    "short": ("Describe the clip in one sentence.", "What happens?"),
+    "short": ("Describe what is shown in one sentence.", "What happens?"),
     "detailed": ("Describe the clip in detail.", "Say all that can be seen."),
     "background": ("Describe the background.", "Where and when is this, and how is the weather?"),
     "main object": ("Describe the main object.", "What is most important here?"),

@@ -10,7 +10,7 @@ from .paper import misread
 
 SIDE = 448          # a page is squeezed to a square of this side
 QUESTIONS = 4
-PROMPTS = {"short": ("What is this?", "Describe the page in one sentence."), "detailed": ("Describe the page in detail.",)}
+PROMPTS = {"short": ("Describe what is shown in one sentence.", "What is this?"), "detailed": ("Describe the page in detail.",)}
 
 
 def page(seed, assets):
