@@ -1,0 +1,100 @@
+"""python -m recipe COMMAND, from models/nano. `python -m recipe COMMAND --help` lists what each takes."""
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from . import assets, seeds
+
+
+def prepare(given):
+    rows = assets.prepare(given.assets, given.models)
+    print(f"{len(rows)} photographs, {sum(row['held_out'] for row in rows)} held out")
+
+
+def pack(given):
+    print(f"{len(assets.pack(given.assets, given.pieces))} pieces")
+
+
+def unpack(given):
+    assets.unpack(given.pieces, given.assets)
+
+
+def preview(given):
+    from . import batches, preview as sheets
+    views = given.views if given.task == "driving" else 1
+    held = assets.Assets(given.assets)
+    sheets.sheet([batches.made(given.task, given.seed + i, views, held, given.held_out)[:2] for i in range(given.items)], given.out)
+
+
+def truth(given):
+    from . import batches
+    held = assets.Assets(given.assets)
+    for i in range(given.items):
+        print(batches.made(given.task, given.seed + i, given.views if given.task == "driving" else 1, held, given.held_out)[1].json())
+
+
+def train(given):
+    from . import train as training
+    if given.smoke:
+        wrong = training.smoke(assets.Assets(given.assets), given.out, given.steps)
+        sys.exit(f"{wrong} answers differ from what was taught" if wrong else 0)
+    print(f"step {training.train(assets.Assets(given.assets), given.out, given.steps, given.minutes, given.workers)}")
+
+
+def predict(given):
+    import torch
+
+    from .evaluate import predict as lines
+    from .model.nano import Nano
+    held = assets.Assets(given.assets)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = Nano(held, dtype=torch.bfloat16 if device.type == "cuda" else torch.float32)
+    model.load(given.weights)
+    with open(given.out, "w", encoding="utf-8") as file:
+        for line in lines(model.to(device).eval(), held, device, given.items, seeds.evaluation_seed(given.seed), given.keep):
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def score(given):
+    from .evaluate import read_lines, table
+    print(json.dumps(table(read_lines(given.predictions)), indent=1))
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="recipe", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+
+    def command(run, text, *options):
+        made = commands.add_parser(run.__name__, help=text)
+        for names, settings in options:
+            made.add_argument(*names.split(), **settings)
+        made.set_defaults(run=run)
+
+    folder = ("--assets", {"type": Path, "default": Path("../../.deps/nano-recipe"), "help": "the folder that `prepare` makes"})
+    pieces = ("--pieces", {"type": Path, "default": Path("../../.deps/nano-pieces")})
+    items = [("task", {"choices": ["driving", "photos", "pages", "naming"]}), ("--seed", {"type": int, "default": 0}),
+             ("--items", {"type": int, "default": 8}), ("--views", {"type": int, "choices": [1, 2, 3, 6], "default": 1, "help": "cameras, of driving"}),
+             ("--held-out", {"action": "store_true", "help": "photographs that training never sees"}), folder]
+    command(prepare, "fetches photographs, fonts and weights", folder,
+            ("--models", {"type": Path, "default": Path("../../.deps/models"), "help": "where ./longview keeps its models"}))
+    command(pack, "cuts the assets into pieces of at most 40 MiB", folder, pieces)
+    command(unpack, "joins the pieces", folder, pieces)
+    command(preview, "writes a contact sheet with captions", *items, ("--out", {"type": Path, "default": Path("preview.png")}))
+    command(truth, "prints what is true of items, one JSON record a line", *items)
+    command(train, "trains, from where the last piece stopped", folder, ("--out", {"type": Path, "required": True}),
+            ("--steps", {"type": int, "default": 2000, "help": "of the whole training"}), ("--minutes", {"type": float, "default": 18}),
+            ("--workers", {"type": int, "default": 15}), ("--smoke", {"action": "store_true", "help": "learns eight items by heart instead"}))
+    command(predict, "answers held-out items, as JSON lines", folder, ("--weights", {"type": Path, "required": True}),
+            ("--seed", {"type": int, "default": seeds.EVALUATION_FROM}), ("--items", {"type": int, "default": 128}),
+            ("--keep", {"type": float, "nargs": "+", "default": [1.0, .5, .25, .1]}), ("--out", {"type": Path, "required": True}))
+    command(score, "scores predictions", ("predictions", {"type": Path}))
+    given = parser.parse_args()
+    try:
+        given.run(given)
+    except (ValueError, OSError) as problem:
+        sys.exit(f"recipe: {problem}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""Predictions on held-out seeds as JSON lines, and scores of such lines. Scoring needs no model: the lines hold what was true."""
+import dataclasses
+import json
+
+from . import batches, metrics, prompts, read, seeds
+from .driving import words
+from .driving.risk import LEVELS
+
+KEEPS = (1.0, .5, .25, .1)
+# Task, whether its things are held out, views of each item.
+PARTS = (("driving", False, (1, 1, 6)), ("photos", False, (1,)), ("photos", True, (1,)), ("pages", False, (1,)))
+
+
+def asked(item, random):
+    """What an item is asked in evaluation: the detailed or short caption, its assessment, and its questions."""
+    turns = prompts.turns_of(item, random)
+    captions = [turn for turn in turns if turn.kind in ("caption detailed", "caption short")][-1:]
+    return captions + [turn for turn in turns if not turn.kind.startswith("caption")]
+
+
+def record(item, turn, got, keep, held_out):
+    """One line: what was asked, what was said, what is true."""
+    line = {"id": f"{item.task}/{item.seed}", "task": item.task, "held_out": held_out, "keep": keep, "views": len(item.views), "kind": turn.kind,
+            "question": turn.question, "text": got["text"], "box": got["box"], "answer": turn.answer, "accepted": turn.accepted,
+            "evidence": [dataclasses.asdict(each) for each in turn.evidence]}
+    if turn.kind == "assess":
+        line["risk"] = dataclasses.asdict(item.risk)
+    if turn.kind == "caption detailed" and item.task == "driving":
+        line["true"] = sorted(words.true_facts(item.facts, item.agents))
+        line["needed"] = sorted(words.true_facts(item.facts, item.agents[:3]))
+    return line
+
+
+def predict(model, assets, device, items, first_seed, keeps=KEEPS):
+    """Yields lines for `items` items a part, of seeds from `first_seed` on."""
+    seeds.evaluation_seed(first_seed)
+    for task, held_out, views in PARTS:
+        for i in range(items):
+            seed = first_seed + i
+            sample = batches.made(task, seed, views[i % len(views)], assets, held_out)
+            turns = asked(sample[1], seeds.generator(seed, "asked"))
+            for keep in keeps:
+                for turn in turns:
+                    (got,) = read.answers(model, batches.batch(task, keep, [sample], [[turn]]), device)
+                    yield record(sample[1], turn, got, keep, held_out)
+
+
+def by_item(lines):
+    """Lines in groups, one an item, so that resampling draws items and not questions."""
+    groups = {}
+    for line in lines:
+        groups.setdefault(line["id"], []).append(line)
+    return list(groups.values())
+
+
+def share(groups, right):
+    """Mean of right(line) over all lines of groups."""
+    return metrics.mean(right(line) for group in groups for line in group)
+
+
+def correct(line):
+    return metrics.same(line["text"], [line["answer"], *line["accepted"]])
+
+
+def level_f1(groups):
+    pairs = [(words.read_assessment(line["text"])["level"], line["risk"]["level"]) for group in groups for line in group]
+    return metrics.macro_f1(pairs, LEVELS)
+
+
+def told_object(line):
+    """Whether the assessment names the class of what endangers, and nothing where nothing does."""
+    said, true = words.read_assessment(line["text"])["object"], line["risk"]["object"]
+    return metrics.any_word(said, "none") if not true else said.split(" in ")[0].split(" ")[-1:] == true.split(" in ")[0].split(" ")[-1:]
+
+
+def facts(groups):
+    pairs = [(words.facts_in(line["text"]), set(map(tuple, line["true"])), set(map(tuple, line["needed"]))) for group in groups for line in group]
+    return metrics.recall_and_precision(pairs)
+
+
+def caption_scores(lines):
+    """CIDEr-D of each caption line against all its wordings; document frequencies are of all captions scored."""
+    return metrics.cider([line["text"] for line in lines], [line["accepted"] for line in lines])
+
+
+def scores(lines):
+    """{name: {"value", "low", "high", "n"}} of the lines of one keep ratio."""
+    def part(task, *kinds, held_out=False, only=lambda line: True):
+        return by_item(line for line in lines if line["task"] == task and line["held_out"] == held_out and (not kinds or line["kind"] in kinds)
+                       and only(line))
+
+    assess = part("driving", "assess")
+    clear = part("driving", "assess", only=lambda line: not line["risk"]["near"])
+    endangered = part("driving", "assess", only=lambda line: line["risk"]["object"])
+    captioned = [line for line in lines if line["kind"].startswith("caption")]
+    cider = by_item([{"id": line["id"], "score": score} for line, score in zip(captioned, caption_scores(captioned))])
+    told = part("driving", "caption detailed")
+    boxed = part("pages", only=lambda line: line["evidence"])
+    answered = part("pages", *(kind for kind in {line["kind"] for line in lines if line["task"] == "pages"} if not kind.startswith("caption")))
+    draw = metrics.bootstrap
+    return {
+        "driving.risk_macro_f1": draw(clear, level_f1),
+        "driving.risk_macro_f1_with_near": draw(assess, level_f1),
+        "driving.risk_parsed": draw(assess, lambda g: share(g, lambda line: words.read_assessment(line["text"])["level"] != "unknown")),
+        "driving.object_accuracy": draw(assess, lambda g: share(g, told_object)),
+        "driving.view_accuracy": draw(part("driving", "assess", only=lambda line: line["risk"]["object"] and line["views"] > 1), lambda g: share(
+            g, lambda line: words.read_assessment(line["text"])["view"] == line["risk"]["view"])),
+        "driving.evidence_iou": draw(endangered, lambda g: share(g, lambda line: metrics.box_iou(line["box"], line["risk"]["box"]))),
+        "driving.question_accuracy": draw(part("driving", *words.QUESTIONS), lambda g: share(g, correct)),
+        "driving.fact_recall": draw(told, lambda g: facts(g)[0]),
+        "driving.fact_precision": draw(told, lambda g: facts(g)[1]),
+        "photos.name_accuracy": draw(part("photos", "name"), lambda g: share(g, correct)),
+        "photos.heldout_name_accuracy": draw(part("photos", "name", held_out=True), lambda g: share(
+            g, lambda line: metrics.any_word(line["text"], line["answer"]))),
+        "photos.motion_accuracy": draw(part("photos", "motion"), lambda g: share(g, correct)),
+        "documents.anls": draw(answered, lambda g: share(g, lambda line: metrics.anls(line["text"], [line["answer"]]))),
+        "documents.box_iou": draw(boxed, lambda g: share(g, lambda line: metrics.box_iou(line["box"], line["evidence"][0]["box"]) >= .5)),
+        "captions.cider": draw(cider, lambda g: share(g, lambda line: line["score"])),
+        "speech.word_error_rate": draw(by_item(line for line in lines if line["kind"] == "speech"), lambda g: metrics.word_error_rate(
+            [(line["text"], line["answer"]) for group in g for line in group])),
+    }
+
+
+def read_lines(path):
+    """The lines of a predictions file. Throws ValueError that names the line that is none."""
+    lines = []
+    with open(path, encoding="utf-8") as file:
+        for number, text in enumerate(file, 1):
+            try:
+                lines.append(json.loads(text))
+            except json.JSONDecodeError as problem:
+                raise ValueError(f"{path}:{number}: expected a JSON object, got {text[:40]!r}") from problem
+    return lines
+
+
+def table(lines):
+    """{keep: scores} of all lines."""
+    return {str(keep): scores([line for line in lines if line["keep"] == keep]) for keep in sorted({line["keep"] for line in lines}, reverse=True)}

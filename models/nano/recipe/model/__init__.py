@@ -1,0 +1,1 @@
+"""The networks of nano in PyTorch."""
