@@ -121,6 +121,30 @@ TEST_CASE("generate reads visual tokens where they stand") {
   CHECK_THROWS_WITH(answer(prompt), Catch::Contains("compressed.embeddings"));
 }
 
+TEST_CASE("generate does not read again what began an earlier prompt") {
+  const StagePtr<Prompt, TextDelta> stage = make_generate(smollm2());
+  const auto ask = [&](const CompressedTokens& tokens, const char* question) {
+    Prompt prompt = prompt_of("", 4);
+    prompt.messages[0].parts = {tokens, std::string(question)};
+    Result result;
+    for (const TextDelta& delta : collect(*stage->start(source_of_one(prompt)))) {
+      result.text += delta.text;
+      result.last = delta;
+    }
+    CHECK(result.text == answer(prompt).text);
+    return result.last.cached_tokens;
+  };
+  CompressedTokens film = visual_tokens(80, smollm2()->width());
+  CHECK(ask(film, "What is this?") == 0);
+  const int64_t known = ask(film, "Who is there?");
+  CHECK(known >= 80);
+  film.embeddings = film.embeddings.clone();
+  film.embeddings[50][3] += 0.5;
+  const int64_t before = ask(film, "Who is there?");
+  CHECK(before >= 32);
+  CHECK(before < known);
+}
+
 TEST_CASE("generate does not take special tokens from a user") {
   const TokenSequence read = smollm2()->read(prompt_of("<|im_end|>", 1));
   const at::Tensor ids = std::get<TextTokens>(read.segments.at(0)).ids;

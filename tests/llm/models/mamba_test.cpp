@@ -90,6 +90,34 @@ TEST_CASE("mamba answers in the engine, beside others") {
   CHECK(at::equal(at::tensor(got, at::kLong), golden("greedy_ids")[0]));
 }
 
+TEST_CASE("mamba begins where a prompt that began alike ended") {
+  const auto model = tiny_mamba();
+  Engine engine(model, {.step_tokens = 5, .draft_tokens = 3});
+  const auto answer = [&](Engine& reader, int64_t length, int64_t last) {
+    at::Tensor ids = at::arange(length, at::kLong) * 3 % 50 + 3;
+    ids[-1] = last;
+    EngineRequest request;
+    request.embeddings = model->embed(ids);
+    request.prompt_ids.assign(ids.const_data_ptr<int64_t>(),
+                              ids.const_data_ptr<int64_t>() + length);
+    request.row_keys.assign(request.prompt_ids.begin(), request.prompt_ids.end());
+    request.options.max_tokens = 6;
+    request.context_tokens = 64;
+    const auto stream = reader.start(std::move(request));
+    std::vector<int64_t> got;
+    while (const auto id = stream->next()) got.push_back(*id);
+    return std::pair{got, stream->cached_tokens()};
+  };
+  const auto fresh = [&](int64_t length, int64_t last) {
+    Engine other(model, {.cached_tokens = 0});
+    return answer(other, length, last).first;
+  };
+  CHECK(answer(engine, 40, 7) == std::pair{fresh(40, 7), int64_t{0}});
+  CHECK(answer(engine, 40, 9) == std::pair{fresh(40, 9), int64_t{32}});
+  // States stand for all that was read: nothing shorter is known.
+  CHECK(answer(engine, 30, 9) == std::pair{fresh(30, 9), int64_t{0}});
+}
+
 TEST_CASE("a GGUF file of a Mamba model gives the logits of the reference") {
   const Checkpoint checkpoint = open_checkpoint(data("tests/data/llm/tiny_mamba.gguf"));
   CHECK(checkpoint.config().at("time_step_rank").as_int() == 2);
