@@ -39,14 +39,16 @@ Reading read(const llm::CausalLm& model, const std::vector<int64_t>& ids, const 
   const llm::ModelShape shape = model.shape();
   llm::KvStore kv(shape.kv());
   llm::StateStore states;
-  const llm::Memory memory{kv, states};
+  llm::QueryTaps taps;
+  const llm::Memory memory{kv, states, &taps};
   const llm::SequenceId sequence = kv.create();
+  if (shape.tapped_rows > 0) taps.open(sequence, shape.tapped_rows);
   const at::Tensor rows = model.embed(at::tensor(ids, at::kLong));
   const auto length = static_cast<int64_t>(ids.size());
   const auto step = [&](int64_t begin, int64_t end) {
     const at::Tensor hidden =
         model.forward(llm::pack({{sequence, rows.slice(0, begin, end), begin, length}}), memory);
-    model.forget_unseen(sequence, length, memory);
+    model.settle(sequence, length, memory, end >= flags.prompt_tokens);
     return model.logits(hidden.slice(0, -1));
   };
   Reading reading;

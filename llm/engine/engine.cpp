@@ -90,7 +90,7 @@ class Engine::Loop {
         shape_(model_->shape()),
         limits_(limits),
         kv_(shape_.kv(), kv_capacity(limits, shape_.kv())),
-        cache_({kv_, states_}, shape_.kv().page_tokens),
+        cache_(memory(), shape_.kv().page_tokens, std::max<int64_t>(1, shape_.tapped_rows)),
         draft_tokens_(shape_.kv_heads == 0 ? 0 : limits.draft_tokens),
         cache_tokens_(cache_capacity(limits, shape_.kv(), kv_.capacity_tokens())),
         thread_([this] { work(); }) {}
@@ -216,11 +216,12 @@ class Engine::Loop {
     const auto match = cache_.find(run.prompt_rows());
     run.sequence = match ? match->sequence : kv_.create();
     run.length = match ? match->tokens : 0;
+    if (shape_.tapped_rows > 0) taps_.open(*run.sequence, shape_.tapped_rows);
     if (run.answer.empty()) run.cached = run.length;
   }
 
   void forget(Run& run) {
-    if (run.sequence) drop({kv_, states_}, *run.sequence);
+    if (run.sequence) drop(memory(), *run.sequence);
     run.sequence.reset();
     run.length = 0;
   }
@@ -264,11 +265,20 @@ class Engine::Loop {
     return step;
   }
 
+  Memory memory() { return {kv_, states_, &taps_}; }
+
+  /// Pages that reading so many rows more may take, and choosing from a prompt that ends with them.
+  int64_t pages_for(const Run& run, int64_t count) const {
+    const bool chooses = taps_.is_open(*run.sequence) && run.length + count >= run.prompt();
+    return kv_.pages_to_append(*run.sequence, count) +
+           (chooses ? kv_.shared_pages(*run.sequence) : 0);
+  }
+
   /// Whether `count` rows of a run find room beside the pages that are reserved: taken from what
   /// is only remembered, then from the runs that came last and are not in `taken`.
   bool make_room(const RunPtr& run, int64_t count, int64_t reserved,
                  const std::vector<RunPtr>& taken) {
-    while (kv_.pages_to_append(*run->sequence, count) > kv_.free_pages() - reserved) {
+    while (pages_for(*run, count) > kv_.free_pages() - reserved) {
       if (cache_.evict()) continue;
       std::lock_guard lock(mutex_);
       const RunPtr last = running_.back();
@@ -294,7 +304,7 @@ class Engine::Loop {
       int64_t count = rows_to_read(*run, room);
       count += static_cast<int64_t>(run->draft.size());
       if (count == 0 || !make_room(run, count, reserved, taken)) return;
-      reserved += kv_.pages_to_append(*run->sequence, count);
+      reserved += pages_for(*run, count);
       if (run->unread() > 1 || run->reading_prompt()) room -= count;
       steps.push_back(step_of(*run, count));
       taken.push_back(run);
@@ -328,10 +338,15 @@ class Engine::Loop {
   /// Gives back what was read in vain and what no later token sees. A prompt that others may go on
   /// from keeps all of its keys until it is remembered.
   void give_back(const Run& run) {
-    const Memory memory{kv_, states_};
-    if (!run.draft.empty()) truncate(memory, *run.sequence, run.length);
-    if (run.reading_prompt() && cache_tokens_ > 0 && !run.request.row_keys.empty()) return;
-    model_->forget_unseen(*run.sequence, run.planned_length, memory);
+    if (!run.draft.empty()) truncate(memory(), *run.sequence, run.length);
+    const bool read = !run.reading_prompt();
+    if (read && taps_.is_open(*run.sequence)) {  // it will write anew what others share
+      const auto short_of = [&] { return kv_.free_pages() < kv_.shared_pages(*run.sequence); };
+      while (short_of() && cache_.evict()) {
+      }
+    }
+    if (!read && cache_tokens_ > 0 && !run.request.row_keys.empty()) return;
+    model_->settle(*run.sequence, run.planned_length, memory(), read);
   }
 
   /// Rows of a step after which a token is to be chosen: the last of what there was to read, and
@@ -346,7 +361,7 @@ class Engine::Loop {
     try {
       const std::vector<SequenceStep> steps = plan_step(running, taken);
       const CancelScope scope(Cancellation().with([&] { return abandoned(taken); }));
-      const at::Tensor hidden = model_->forward(pack(steps), {kv_, states_});  // [n, D]
+      const at::Tensor hidden = model_->forward(pack(steps), memory());  // [n, D]
       std::vector<Choice> choices;
       std::vector<int64_t> rows;
       int64_t row = 0;
@@ -430,6 +445,7 @@ class Engine::Loop {
   const EngineLimits limits_;
   KvStore kv_;  // with states_ and cache_, of the engine's thread alone
   StateStore states_;
+  QueryTaps taps_;
   PrefixCache cache_;
   const int64_t draft_tokens_;
   const int64_t cache_tokens_;

@@ -25,7 +25,9 @@ struct PromptRows {
 /// taken for one. A cache belongs to one model and plan. Not thread-safe.
 class PrefixCache {
  public:
-  PrefixCache(Memory memory, int64_t block_tokens) : memory_(memory), block_(block_tokens) {}
+  /// `own_rows`, at least 1: at a prompt's end, which a sequence reads itself in any case.
+  PrefixCache(Memory memory, int64_t block_tokens, int64_t own_rows = 1)
+      : memory_(memory), block_(block_tokens), own_rows_(own_rows) {}
   ~PrefixCache() { clear(); }
   PrefixCache(const PrefixCache&) = delete;
   PrefixCache& operator=(const PrefixCache&) = delete;
@@ -34,8 +36,8 @@ class PrefixCache {
     SequenceId sequence{};  // the caller's
     int64_t tokens = 0;
   };
-  /// A new sequence that begins with as many whole blocks of the prompt as are known, less than
-  /// all of its rows.
+  /// A new sequence that begins with as many whole blocks of the prompt as are known, less its
+  /// own rows.
   std::optional<Match> find(const PromptRows& prompt);
 
   /// Remembers the whole blocks among the first `tokens` rows of a prompt, which `sequence` has
@@ -46,8 +48,10 @@ class PrefixCache {
   bool evict();
   void clear();
 
-  /// Rows of whole blocks before the last row of a prompt: where states are worth keeping.
-  int64_t reusable(int64_t rows) const { return rows > 0 ? (rows - 1) / block_ * block_ : 0; }
+  /// Rows of whole blocks before a prompt's own: where states are worth keeping.
+  int64_t reusable(int64_t rows) const {
+    return rows > own_rows_ ? (rows - own_rows_) / block_ * block_ : 0;
+  }
   /// Rows remembered, those of prompts that begin alike counted for each.
   int64_t tokens() const { return tokens_; }
 
@@ -69,6 +73,7 @@ class PrefixCache {
 
   Memory memory_;
   int64_t block_;
+  int64_t own_rows_;
   Entries entries_;  // the most recently used first
   std::unordered_map<uint64_t, Place> places_;
   int64_t tokens_ = 0;

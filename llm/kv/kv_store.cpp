@@ -204,17 +204,33 @@ void KvStore::shrink(Table& table, int64_t length, int64_t slots) {
   }
   table.pages.resize(std::min(kept, table.pages.size()));
   table.length = length;
-  check(length % slots == 0 || table.pages.back() != kForgotten, ErrorCode::kFailedPrecondition,
-        "kv store: tokens before " + std::to_string(length) + " were forgotten");
+}
+
+/// Whether a sequence can end after `tokens`, in every table.
+void KvStore::check_reaches(const Sequence& tables, int64_t tokens) const {
+  check(tokens >= 0, ErrorCode::kInternal, "kv store: cannot keep fewer than no tokens");
+  for (int64_t layer = 0; layer < shape_.layers; ++layer) {
+    for (int64_t group = 0; group < groups(layer); ++group) {
+      const Table& table = tables[table_at(layer, group)];
+      check(tokens == 0 || tokens >= table.compacted, ErrorCode::kFailedPrecondition,
+            "kv store: the first " + std::to_string(table.compacted) + " tokens were chosen from");
+      const int64_t left = table.left_of(tokens);
+      const auto last = static_cast<size_t>(left / slots(layer));
+      check(left % slots(layer) == 0 || table.pages[last] != kForgotten,
+            ErrorCode::kFailedPrecondition,
+            "kv store: tokens before " + std::to_string(tokens) + " were forgotten");
+    }
+  }
 }
 
 void KvStore::truncate(SequenceId sequence, int64_t tokens) {
-  check(tokens >= 0, ErrorCode::kInternal, "kv store: cannot keep fewer than no tokens");
   Sequence& tables = find(sequence);
+  check_reaches(tables, tokens);
   for (int64_t layer = 0; layer < shape_.layers; ++layer) {
     for (int64_t group = 0; group < groups(layer); ++group) {
       Table& table = tables[table_at(layer, group)];
-      shrink(table, std::min(table.length, tokens), slots(layer));
+      shrink(table, table.left_of(tokens), slots(layer));
+      if (tokens == 0) table.compacted = table.chosen = 0;
     }
   }
 }
@@ -239,16 +255,17 @@ void KvStore::compact(SequenceId sequence, int64_t layer, int64_t group, const a
   const at::Tensor chosen = kept.to(shape_.device);
   const at::Tensor keys = rows.keys.index_select(0, chosen);
   const at::Tensor values = rows.values.index_select(0, chosen);
+  table.compacted += table.length - table.chosen;  // all that was appended
   shrink(table, 0, slots(layer));
   make_writable(table, slots(layer), keys.size(0));
   write(table, layer, pool_.keys(), keys);
   write(table, layer, pool_.values(), values);
-  table.length = keys.size(0);
+  table.length = table.chosen = keys.size(0);
 }
 
 SequenceId KvStore::fork(SequenceId sequence, int64_t tokens) {
-  check(tokens >= 0, ErrorCode::kInternal, "kv store: cannot fork fewer than no tokens");
   Sequence copy = find(sequence);
+  check_reaches(copy, tokens);
   for (Table& table : copy) {
     for (const int32_t page : table.pages) {
       if (page != kForgotten) pool_.share(page);
@@ -263,6 +280,15 @@ SequenceId KvStore::fork(SequenceId sequence, int64_t tokens) {
 void KvStore::drop(SequenceId sequence) {
   truncate(sequence, 0);
   sequences_.erase(sequence);
+}
+
+int64_t KvStore::shared_pages(SequenceId sequence) const {
+  int64_t shared = 0;
+  for (const Table& table : find(sequence)) {
+    shared += std::count_if(table.pages.begin(), table.pages.end(),
+                            [&](int32_t page) { return page != kForgotten && pool_.shared(page); });
+  }
+  return shared;
 }
 
 int64_t KvStore::pages_for_new(int64_t tokens) const { return pages_of(shape_, tokens); }

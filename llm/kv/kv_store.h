@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <unordered_map>
@@ -77,14 +78,17 @@ class KvStore {
   /// Tokens that a layer's first group remembers or has forgotten.
   int64_t length(SequenceId sequence, int64_t layer) const;
 
-  /// Gives back all but the first `tokens` of each layer; a layer that has fewer keeps them.
+  /// Gives back all but the first `tokens`, counted as they were appended; a layer that has fewer
+  /// keeps them. Throws kFailedPrecondition, and changes nothing, where the end would lie among
+  /// tokens that are forgotten or were chosen from.
   void truncate(SequenceId sequence, int64_t tokens);
 
   /// Gives back the pages of a group that lie wholly within `range`. Nobody may read those tokens
   /// again; the others keep their places.
   void forget(SequenceId sequence, int64_t layer, int64_t group, TokenRange range);
 
-  /// Keeps of a group only the tokens `kept` [k] int64, ascending, which become its first k.
+  /// Keeps of a group only the tokens `kept` [k] int64, ascending, which become its first k. Takes
+  /// pages for those that others share: at most shared_pages().
   void compact(SequenceId sequence, int64_t layer, int64_t group, const at::Tensor& kept);
 
   /// A new sequence that starts with the first `tokens` of another. It shares pages until either
@@ -97,6 +101,8 @@ class KvStore {
   /// Pages that appending `tokens` to every layer would take; those of a new sequence.
   int64_t pages_to_append(SequenceId sequence, int64_t tokens) const;
   int64_t pages_for_new(int64_t tokens) const;
+  /// Pages of a sequence that others own too.
+  int64_t shared_pages(SequenceId sequence) const;
   int64_t free_pages() const { return pool_.free_pages(); }
   /// Tokens of one sequence that would fit if there were no other.
   int64_t capacity_tokens() const { return capacity_tokens_; }
@@ -108,6 +114,13 @@ class KvStore {
   struct Table {
     std::vector<int32_t> pages;
     int64_t length = 0;
+    int64_t compacted = 0;  // of the tokens appended: so many at the beginning are now
+    int64_t chosen = 0;     // these
+
+    /// What is left of the first `tokens` that were appended.
+    int64_t left_of(int64_t tokens) const {
+      return tokens == 0 ? 0 : std::min(length, tokens - compacted + chosen);
+    }
   };
   using Sequence = std::vector<Table>;  // by first_table_ of the layer, plus the group
 
@@ -118,6 +131,7 @@ class KvStore {
   at::Tensor shaped(const at::Tensor& pool, int64_t layer) const;
   void make_writable(Table& table, int64_t slots, int64_t added);
   void write(const Table& table, int64_t layer, const at::Tensor& pool, const at::Tensor& rows);
+  void check_reaches(const Sequence& tables, int64_t tokens) const;
   void shrink(Table& table, int64_t length, int64_t slots);
 
   KvShape shape_;

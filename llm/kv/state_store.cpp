@@ -100,6 +100,7 @@ void truncate(Memory memory, SequenceId sequence, int64_t tokens) {
 void drop(Memory memory, SequenceId sequence) {
   memory.kv.drop(sequence);
   memory.states.drop(sequence);
+  if (memory.taps != nullptr) memory.taps->close(sequence);
 }
 
 }  // namespace lv::llm

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "llm/kv/kv_store.h"
+#include "llm/kv/query_taps.h"
 
 namespace lv::llm {
 
@@ -60,6 +61,7 @@ class StateStore {
 struct Memory {
   KvStore& kv;
   StateStore& states;
+  QueryTaps* taps = nullptr;  // null: nobody looks at a prompt's last queries
 };
 
 /// A new sequence that starts with the first `tokens` of another, in both memories. Throws what

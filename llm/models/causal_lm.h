@@ -41,6 +41,7 @@ struct ModelShape {
   at::Device device = at::kCPU;
   std::vector<int64_t> kv_groups = {};  // see KvShape
   bool depends_on_length = false;       // whether keys depend on a sequence's planned length
+  int64_t tapped_rows = 0;  // of a prompt's end: settle() asks QueryTaps for their queries
 
   KvShape kv() const { return {layers, kv_heads, head_size, dtype, device, kv_groups}; }
 };
@@ -60,8 +61,9 @@ class CausalLm {
   /// hidden states [n, D]. After a throw the memory of the batch's sequences is undefined.
   virtual at::Tensor forward(const PackedBatch& batch, Memory memory) const = 0;
 
-  /// Gives back what no later token of the sequence reads. A fork made before keeps it.
-  virtual void forget_unseen(SequenceId, int64_t /*planned_length*/, Memory) const {}
+  /// After a step: gives back what no later token of the sequence reads, and once its prompt was
+  /// read (`prompt_read`), what the plan does not retain of it. A fork made before keeps it.
+  virtual void settle(SequenceId, int64_t /*planned_length*/, Memory, bool /*prompt_read*/) const {}
 
   /// Hidden states [k, D] -> scores of the next token [k, V], float32.
   virtual at::Tensor logits(const at::Tensor& hidden) const = 0;

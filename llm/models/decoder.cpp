@@ -6,11 +6,14 @@
 #include <optional>
 #include <string>
 
+#include "llm/kernels/column_sums.h"
 #include "llm/models/cached_attention.h"
 #include "llm/models/worn_weights.h"
+#include "llm/retain/retention.h"
 #include "pipeline/base/cancellation.h"
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
+#include "pipeline/nn/attention.h"
 #include "pipeline/nn/linear.h"
 #include "pipeline/nn/norm.h"
 #include "pipeline/nn/rope.h"
@@ -65,6 +68,7 @@ struct LayerTraits {
 struct Layout {
   const PackedBatch& batch;
   RopeTable rope;
+  QueryTaps* taps;  // null where nobody looks
 };
 
 class Attention {
@@ -76,7 +80,8 @@ class Attention {
         v_(scope / "v_proj", shape_.width, shape_.kv_heads * shape_.head_size),
         o_(scope / "o_proj", shape_.heads * shape_.head_size, shape_.width),
         rotates_(traits.rotates),
-        cached_(traits.spans, 1 / std::sqrt(static_cast<double>(shape_.head_size))) {
+        scale_(1 / std::sqrt(static_cast<double>(shape_.head_size))),
+        cached_(traits.spans, scale_) {
     if (!traits.qk_norm) return;
     q_norm_.emplace(scope / "q_norm", shape_.head_size, sizes.eps);
     k_norm_.emplace(scope / "k_norm", shape_.head_size, sizes.eps);
@@ -98,16 +103,38 @@ class Attention {
       rotate_(q, layout.rope);
       rotate_(k, layout.rope);
     }
+    tap(q, layout, layer);
     return through(o_, cached_(q, k, v, layout.batch, layer, kv).reshape({n, -1}), WornAt::kOutput);
   }
 
   const CachedAttention& cached() const { return cached_; }
 
+  /// How much each token of a prompt was attended to by the last queries held of it: [m].
+  at::Tensor importance(SequenceId sequence, int64_t layer, Memory memory) const {
+    const KvView view = memory.kv.view(sequence, layer);
+    const TokenRange all{0, view.tokens};
+    const KvRows rows = gather(view, {&all, 1});
+    const at::Tensor& q = memory.taps->queries(sequence, layer);
+    const CausalMask mask{view.tokens - q.size(0)};
+    const at::Tensor lse = attend(q, rows.keys, rows.values, mask, scale_).lse;
+    return column_sums(q, rows.keys, lse, mask, scale_);
+  }
+
  private:
+  void tap(const at::Tensor& q, const Layout& layout, int64_t layer) const {
+    if (layout.taps == nullptr) return;
+    const PackedBatch& batch = layout.batch;
+    const auto* offsets = batch.offsets.const_data_ptr<int32_t>();
+    for (size_t s = 0; s < batch.sequences.size(); ++s) {
+      layout.taps->add(batch.sequences[s], layer, q.slice(0, offsets[s], offsets[s + 1]));
+    }
+  }
+
   ModelShape shape_;
   Linear q_, k_, v_, o_;
   std::optional<RmsNorm> q_norm_, k_norm_;
   bool rotates_;
+  double scale_;
   CachedAttention cached_;
 };
 
@@ -149,6 +176,9 @@ LayerTraits layer_traits(const LayerPlan& plan, const DecoderTraits& traits, int
   if (result.spans.empty()) {
     result.spans = {KeySpan{traits.windows.empty() ? 0 : traits.windows[at]}};
   }
+  const auto* span = std::get_if<KeySpan>(&result.spans.front());
+  check(!plan.retain || (span != nullptr && span->all()), ErrorCode::kInvalidArgument,
+        "plan: layer " + std::to_string(layer) + " has a window, which does not go with retain");
   return result;
 }
 
@@ -177,7 +207,7 @@ class Decoder : public CausalLm {
 
   at::Tensor forward(const PackedBatch& batch, Memory memory) const override {
     check_batch(batch, sizes_.shape.width);
-    const Layout layout{batch, rope_table(batch)};
+    const Layout layout{batch, rope_table(batch), retention_ ? memory.taps : nullptr};
     at::Tensor x = batch.embeddings.clone();
     for (size_t i = 0; i < layers_.size(); ++i) {
       check_cancelled();
@@ -190,11 +220,14 @@ class Decoder : public CausalLm {
     return norm_(x);
   }
 
-  void forget_unseen(SequenceId sequence, int64_t planned_length, Memory memory) const override {
+  void settle(SequenceId sequence, int64_t planned_length, Memory memory,
+              bool prompt_read) const override {
     for (size_t i = 0; i < layers_.size(); ++i) {
       layers_[i].attention.cached().forget_unseen(sequence, planned_length, static_cast<int64_t>(i),
                                                   memory.kv);
     }
+    const bool tapped = retention_ && memory.taps != nullptr && memory.taps->is_open(sequence);
+    if (tapped && prompt_read) retain(sequence, memory);
   }
 
   at::Tensor logits(const at::Tensor& hidden) const override {
@@ -208,7 +241,8 @@ class Decoder : public CausalLm {
         rope_(read_rope(root, config, sizes_.shape.head_size)),
         embedding_(root / "model" / "embed_tokens", sizes_.shape.vocabulary, sizes_.shape.width),
         norm_(root / "model" / "norm", sizes_.shape.width, sizes_.eps),
-        head_(read_head(root, config, embedding_, sizes_.shape)) {
+        head_(read_head(root, config, embedding_, sizes_.shape)),
+        retention_(plan.retain ? make_retention(*plan.retain, sizes_.shape.layers) : nullptr) {
     sizes_.shape.position_axes = rope_.axes();
     sizes_.shape.depends_on_length = rope_.depends_on_length();
     const WeightScope layers = root / "model" / "layers";
@@ -216,6 +250,21 @@ class Decoder : public CausalLm {
       const LayerTraits layer = layer_traits(plan, traits, i, sizes_.shape);
       sizes_.shape.kv_groups.push_back(static_cast<int64_t>(layer.spans.size()));
       layers_.emplace_back(layers / i, sizes_, layer);
+    }
+    if (retention_) sizes_.shape.tapped_rows = retention_->window();
+  }
+
+  void retain(SequenceId sequence, Memory memory) const {
+    std::vector<at::Tensor> importance;
+    for (size_t i = 0; i < layers_.size(); ++i) {
+      importance.push_back(
+          layers_[i].attention.importance(sequence, static_cast<int64_t>(i), memory));
+    }
+    memory.taps->close(sequence);
+    const std::vector<at::Tensor> kept = retention_->kept(importance);
+    for (size_t i = 0; i < layers_.size(); ++i) {
+      if (kept[i].size(0) == importance[i].size(0)) continue;
+      memory.kv.compact(sequence, static_cast<int64_t>(i), 0, kept[i]);
     }
   }
 
@@ -238,6 +287,7 @@ class Decoder : public CausalLm {
   Embedding embedding_;
   RmsNorm norm_;
   Linear head_;
+  std::unique_ptr<const Retention> retention_;  // null: all is kept
   std::vector<Layer> layers_;
 };
 

@@ -116,8 +116,8 @@ class Mamba : public CausalLm {
 /// Reference: Gu and Dao, Mamba: Linear-Time Sequence Modeling with Selective State Spaces,
 /// arXiv 2312.00752.
 std::unique_ptr<CausalLm> make_mamba(const Checkpoint& checkpoint, const LayerPlan& plan) {
-  check(plan.layers.empty() && !plan.rope, ErrorCode::kInvalidArgument,
-        "plan: a Mamba model has neither attention layers nor positions to plan");
+  check(plan.layers.empty() && !plan.rope && !plan.retain, ErrorCode::kInvalidArgument,
+        "plan: a Mamba model has no attention layers, positions or keys to plan");
   return std::make_unique<Mamba>(checkpoint.root(), checkpoint.config());
 }
 

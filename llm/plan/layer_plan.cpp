@@ -4,24 +4,12 @@
 #include <cmath>
 #include <initializer_list>
 
+#include "llm/plan/check_keys.h"
+#include "llm/retain/retention.h"
 #include "pipeline/base/error.h"
 
 namespace lv::llm {
 namespace {
-
-void check_keys(const Json& value, const std::string& where,
-                std::initializer_list<std::string_view> known) {
-  for (const auto& [key, member] : value.as_object()) {
-    bool found = false;
-    std::string names;
-    for (const std::string_view name : known) {
-      found = found || key == name;
-      names += (names.empty() ? "" : ", ") + std::string(name);
-    }
-    check(found, ErrorCode::kInvalidArgument,
-          where + ": '" + key + "' is not known; there are " + names);
-  }
-}
 
 void check_name(const std::string& name, const std::string& where,
                 std::initializer_list<std::string_view> known) {
@@ -139,7 +127,7 @@ Json parse_rope(const Json& rope) {
 
 LayerPlan parse_plan(const Json& plan) {
   check(plan.is_object(), ErrorCode::kInvalidArgument, "plan: expected an object");
-  check_keys(plan, "plan", {"layers", "select", "rope", "context", "speculate"});
+  check_keys(plan, "plan", {"layers", "select", "retain", "rope", "context", "speculate"});
   LayerPlan result;
   if (const Json* layers = plan.find("layers")) {
     for (const Json& layer : layers->as_array()) {
@@ -149,6 +137,10 @@ LayerPlan parse_plan(const Json& plan) {
   }
   if (const Json* select = plan.find("select")) parse_select(*select, result);
   if (const Json* rope = plan.find("rope")) result.rope = parse_rope(*rope);
+  if (const Json* retain = plan.find("retain")) {
+    make_retention(*retain);
+    result.retain = *retain;
+  }
   if (const Json* speculate = plan.find("speculate")) {
     check_keys(*speculate, "plan.speculate", {"kind", "tokens"});
     check_name(speculate->at("kind").as_string(), "plan.speculate.kind", {"ngram"});

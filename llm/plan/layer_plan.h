@@ -23,6 +23,7 @@ struct LayerPlan {
   std::vector<LayerChoice> layers;            // none, one for every layer, or one each
   std::map<int64_t, LayerChoice> exceptions;  // from one for every layer
   std::optional<Json> rope;    // settings that replace the checkpoint's rope_parameters
+  std::optional<Json> retain;  // what of a prompt is kept: see llm/retain/retention.h
   int64_t context_tokens = 0;  // how long a text may get; 0: as the checkpoint says
   int64_t draft_tokens = 0;    // that the engine guesses, see EngineLimits
 };
@@ -30,7 +31,8 @@ struct LayerPlan {
 /// Reads a plan:
 /// {"layers": [{"mixer": "attention", "span": {"kind": "window", "size": 1024, "sinks": 4},
 ///              "kv": {"format": "dense"}}],
-///  "rope": {"kind": "yarn", "factor": 4, "orig": 32768}, "context": 131072}
+///  "rope": {"kind": "yarn", "factor": 4, "orig": 32768}, "context": 131072,
+///  "retain": {"kind": "prefixkv", "keep": 0.2, "start": 4, "window": 64}}
 /// Spans are "full", "window" and "per_head": {"kind": "per_head", "alpha": [0, 1024],
 /// "beta": [1, 0.25], "sinks": 64} (see ElasticSpan). What is left out is as in the checkpoint.
 /// In place of layers, {"select": {"kind": "masformer", "full": [0, 15], "window": 1024}} keeps

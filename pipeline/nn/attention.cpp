@@ -24,16 +24,6 @@ void check_heads(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) 
             std::to_string(q.size(1)) + " and " + std::to_string(k.size(1)));
 }
 
-/// [n, m] bool: whether query i sees key j.
-at::Tensor visible(int64_t n, int64_t m, CausalMask mask, at::Device device) {
-  const auto options = at::device(device).dtype(at::kLong);
-  const at::Tensor key = at::arange(m, options).unsqueeze(0);
-  const at::Tensor query = at::arange(n, options).unsqueeze(1) + mask.offset;
-  at::Tensor seen = key <= query;
-  if (mask.window > 0) seen = seen & ((key > query - mask.window) | (key < mask.sinks));
-  return seen;
-}
-
 /// [m, Hkv, Dh] -> [Hkv, G, m, Dh] without a copy: the G query heads of a group read the same keys.
 at::Tensor shared_by_group(const at::Tensor& x, int64_t group) {
   return x.transpose(0, 1).unsqueeze(1).expand({x.size(1), group, x.size(0), x.size(2)});
@@ -85,6 +75,15 @@ Partial attend_at_once(const at::Tensor& q, const at::Tensor& k, const at::Tenso
 }
 
 }  // namespace
+
+at::Tensor visible(int64_t n, int64_t m, CausalMask mask, at::Device device) {
+  const auto options = at::device(device).dtype(at::kLong);
+  const at::Tensor key = at::arange(m, options).unsqueeze(0);
+  const at::Tensor query = at::arange(n, options).unsqueeze(1) + mask.offset;
+  at::Tensor seen = key <= query;
+  if (mask.window > 0) seen = seen & ((key > query - mask.window) | (key < mask.sinks));
+  return seen;
+}
 
 Partial merge(const Partial& a, const Partial& b) {
   const at::Tensor lse = at::logaddexp(a.lse, b.lse);

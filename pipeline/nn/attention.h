@@ -15,6 +15,9 @@ struct CausalMask {
   int64_t sinks = 0;
 };
 
+/// [n, m] bool: which of m keys each of n queries sees.
+at::Tensor visible(int64_t n, int64_t m, CausalMask mask, at::Device device);
+
 /// Exact attention over some of the keys. Partial results over disjoint keys merge into the whole.
 struct Partial {
   at::Tensor out;  // [n, H, Dh]

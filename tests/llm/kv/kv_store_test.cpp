@@ -25,7 +25,13 @@ at::Tensor rows(const std::vector<int64_t>& tokens) {
 
 /// What one group of heads remembers, as simply as can be; -1 where a token was forgotten.
 using Tokens = std::vector<int64_t>;
-using Model = std::map<SequenceId, std::vector<std::vector<Tokens>>>;  // by layer and group
+struct Remembered {
+  Tokens tokens = {};
+  size_t compacted = 0, chosen = 0;  // the first so many tokens are these now
+
+  size_t appended() const { return tokens.size() - chosen + compacted; }
+};
+using Model = std::map<SequenceId, std::vector<std::vector<Remembered>>>;  // by layer and group
 
 /// The first layer keeps its heads together, the second apart.
 KvShape small_shape() {
@@ -52,7 +58,7 @@ void require_equal(const KvStore& store, const Model& model) {
     for (int64_t layer = 0; layer < 2; ++layer) {
       const auto& groups = layers[static_cast<size_t>(layer)];
       for (size_t group = 0; group < groups.size(); ++group) {
-        require_equal(store.view(id, layer, static_cast<int64_t>(group)), groups[group],
+        require_equal(store.view(id, layer, static_cast<int64_t>(group)), groups[group].tokens,
                       static_cast<int64_t>(group));
       }
     }
@@ -80,7 +86,7 @@ TEST_CASE("kv store agrees with a plain model after any run of operations") {
   const auto below = [&](size_t n) { return static_cast<size_t>(random()) % n; };
   KvStore store(small_shape());
   Model model;
-  const auto each_table = [](std::vector<std::vector<Tokens>>& layers, const auto& act) {
+  const auto each_table = [](std::vector<std::vector<Remembered>>& layers, const auto& act) {
     for (size_t layer = 0; layer < 2; ++layer) {
       for (size_t group = 0; group < layers[layer].size(); ++group) {
         act(layers[layer][group], static_cast<int64_t>(layer), static_cast<int64_t>(group));
@@ -91,7 +97,7 @@ TEST_CASE("kv store agrees with a plain model after any run of operations") {
   for (int step = 0; step < 400; ++step) {
     const size_t what = below(12);
     if (model.empty() || what == 0) {
-      model[store.create()] = {{{}}, {{}, {}}};
+      model[store.create()] = {std::vector<Remembered>(1), std::vector<Remembered>(2)};
       continue;
     }
     const auto it = std::next(model.begin(), static_cast<int64_t>(below(model.size())));
@@ -103,18 +109,26 @@ TEST_CASE("kv store agrees with a plain model after any run of operations") {
       const int64_t pages = store.pages_to_append(it->first, static_cast<int64_t>(added.size()));
       append(store, it->first, added);
       CHECK(store.bytes() - before <= pages * 2 * 24 * 4);
-      each_table(layers, [&](Tokens& all, int64_t, int64_t) {
-        all.insert(all.end(), added.begin(), added.end());
+      each_table(layers, [&](Remembered& all, int64_t, int64_t) {
+        all.tokens.insert(all.tokens.end(), added.begin(), added.end());
       });
     } else if (what == 6 || what == 7) {
-      const size_t kept = below(layers[0][0].size() + 2);
+      const size_t kept = below(layers[0][0].appended() + 2);
       auto copy = layers;
       bool possible = true;
-      each_table(copy, [&](Tokens& all, int64_t layer, int64_t) {
-        all.resize(std::min(all.size(), kept));
-        possible = possible && whole(all, all.size(), layer == 0 ? 4 : 8);
+      each_table(copy, [&](Remembered& all, int64_t layer, int64_t) {
+        if (kept == 0) all = {};
+        possible = possible && kept >= all.compacted;
+        if (!possible) return;
+        all.tokens.resize(std::min(all.tokens.size(), kept - all.compacted + all.chosen));
+        possible = whole(all.tokens, all.tokens.size(), layer == 0 ? 4 : 8);
       });
-      if (!possible) continue;
+      if (!possible) {
+        const auto end = static_cast<int64_t>(kept);
+        CHECK_THROWS_AS(store.truncate(it->first, end), Error);
+        CHECK_THROWS_AS(store.fork(it->first, end), Error);
+        continue;
+      }
       if (what == 6) {
         store.truncate(it->first, static_cast<int64_t>(kept));
         layers = copy;
@@ -125,7 +139,8 @@ TEST_CASE("kv store agrees with a plain model after any run of operations") {
       store.drop(it->first);
       model.erase(it);
     } else if (what == 9) {
-      each_table(layers, [&](Tokens& all, int64_t layer, int64_t group) {
+      each_table(layers, [&](Remembered& table, int64_t layer, int64_t group) {
+        Tokens& all = table.tokens;
         const auto begin = static_cast<int64_t>(below(8));
         const auto end = static_cast<int64_t>(below(all.size() + 1));
         store.forget(it->first, layer, group, {begin, end});
@@ -134,7 +149,8 @@ TEST_CASE("kv store agrees with a plain model after any run of operations") {
         for (int64_t i = first; i < end / slots * slots; ++i) all[static_cast<size_t>(i)] = -1;
       });
     } else if (what == 10) {
-      each_table(layers, [&](Tokens& all, int64_t layer, int64_t group) {
+      each_table(layers, [&](Remembered& table, int64_t layer, int64_t group) {
+        Tokens& all = table.tokens;
         if (!std::all_of(all.begin(), all.end(), [](int64_t t) { return t >= 0; })) return;
         std::vector<int64_t> kept;
         Tokens left;
@@ -144,7 +160,7 @@ TEST_CASE("kv store agrees with a plain model after any run of operations") {
           left.push_back(all[i]);
         }
         store.compact(it->first, layer, group, at::tensor(kept, at::kLong));
-        all = left;
+        table = {left, table.appended(), left.size()};
       });
     } else {
       require_equal(store, model);

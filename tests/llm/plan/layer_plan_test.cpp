@@ -85,7 +85,8 @@ TEST_CASE("plan names what it does not know") {
     CHECK_THROWS_WITH(plan_of(text), Catch::Contains(named));
   };
   refuses("[]", "expected an object");
-  refuses(R"({"retain": {}})", "plan: 'retain' is not known");
+  refuses(R"({"retained": {}})", "plan: 'retained' is not known");
+  refuses(R"({"retain": {"kind": "prefixkv", "keep": 2}})", "plan.retain.keep");
   refuses(R"({"layers": [{"mixer": "mamba"}]})", "plan.layers[0].mixer: 'mamba' is not known");
   refuses(R"({"layers": [{}, {"span": {"kind": "sparse"}}]})", "plan.layers[1].span.kind");
   refuses(R"({"layers": [{"span": {"kind": "per_head", "alpha": [1], "beta": [1, 1]}}]})",

@@ -1,0 +1,120 @@
+#include <ATen/ATen.h>
+
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "llm/engine/engine.h"
+#include "llm/models/models.h"
+#include "llm/plan/layer_plan.h"
+#include "tests/support/close_to.h"
+
+// Plans that change what is remembered, through the engine.
+
+namespace lv::llm {
+namespace {
+
+const std::vector<const char*> kPlans{
+    R"({"retain": {"kind": "prefixkv", "keep": 0.5, "start": 2, "window": 12}})",
+};
+const std::vector<const char*> kPlansOfNothing{
+    R"({"retain": {"kind": "prefixkv", "keep": 1}})",
+};
+
+std::shared_ptr<const CausalLm> model_of(const char* plan) {
+  return make_model(open_checkpoint(data("tests/data/llm/tiny_llama")),
+                    parse_plan(parse_json(plan, "plan")));
+}
+
+/// A prompt of its own for each `i`; every other one begins like the others before it.
+EngineRequest request_of(const CausalLm& model, int64_t i) {
+  at::Tensor ids = (at::arange(20 + 9 * i, at::kLong) * 7) % 60 + 3;
+  if (i % 2 == 1) ids = (ids + i) % 64;
+  EngineRequest request;
+  request.embeddings = model.embed(ids);
+  const auto* first = ids.const_data_ptr<int64_t>();
+  request.prompt_ids.assign(first, first + ids.numel());
+  request.row_keys.assign(request.prompt_ids.begin(), request.prompt_ids.end());
+  request.options.max_tokens = 60;
+  request.context_tokens = 1024;
+  return request;
+}
+
+std::vector<int64_t> rest_of(TokenStream& stream) {
+  std::vector<int64_t> ids;
+  while (const auto id = stream.next()) ids.push_back(*id);
+  return ids;
+}
+
+EngineStats idle(const Engine& engine) {
+  for (int i = 0; i < 2000; ++i) {
+    const EngineStats stats = engine.stats();
+    if (stats.running == 0 && stats.waiting == 0) return stats;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  FAIL("the engine does not come to rest");
+  return {};
+}
+
+constexpr int64_t kCount = 6;
+using Answers = std::vector<std::vector<int64_t>>;
+
+Answers alone(const char* plan) {
+  const auto model = model_of(plan);
+  Answers answers;
+  for (int64_t i = 0; i < kCount; ++i) {
+    Engine engine(model);
+    answers.push_back(rest_of(*engine.start(request_of(*model, i))));
+  }
+  return answers;
+}
+
+}  // namespace
+
+TEST_CASE("engine's text is the dense model's under plans set to change nothing") {
+  for (const char* plan : kPlansOfNothing) {
+    CAPTURE(plan);
+    CHECK(alone(plan) == alone("{}"));
+  }
+}
+
+TEST_CASE("engine's text under a plan depends on nothing else that runs") {
+  for (const char* plan : kPlans) {
+    CAPTURE(plan);
+    const Answers expected = alone(plan);
+    const auto model = model_of(plan);
+    EngineLimits limits;
+    limits.step_tokens = GENERATE(1, 7, 128);
+    limits.kv_tokens = GENERATE(0, 128);  // the second holds the longest text and little more
+    Engine engine(model, limits);
+    for (int round = 0; round < 2; ++round) {  // the second finds prompts that it knows
+      std::vector<std::unique_ptr<TokenStream>> streams;
+      for (int64_t i = 0; i < kCount; ++i) streams.push_back(engine.start(request_of(*model, i)));
+      for (int64_t i = kCount - 1; i >= 0; --i) {
+        CHECK(rest_of(*streams[static_cast<size_t>(i)]) == expected[static_cast<size_t>(i)]);
+      }
+    }
+    const EngineStats stats = idle(engine);
+    if (limits.kv_tokens > 0) CHECK(stats.preemptions > 0);
+    CHECK(stats.kv_bytes <= stats.cached_tokens * model->shape().kv().token_bytes());
+  }
+}
+
+TEST_CASE("engine begins a plan's prompt where one that began alike ended") {
+  for (const char* plan : kPlans) {
+    CAPTURE(plan);
+    const auto model = model_of(plan);
+    Engine engine(model);
+    const auto first = engine.start(request_of(*model, 4));  // 56 rows
+    const auto text = rest_of(*first);
+    const auto again = engine.start(request_of(*model, 4));
+    CHECK(rest_of(*again) == text);
+    const int64_t own = std::max<int64_t>(1, model->shape().tapped_rows);
+    CHECK(again->cached_tokens() == (56 - own) / 16 * 16);
+  }
+}
+
+}  // namespace lv::llm
