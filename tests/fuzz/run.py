@@ -119,7 +119,7 @@ def folder_seeds():
 def template_seeds():
     goldens = json.loads((DATA / "template/goldens.json").read_text())
     sources = {case["source"] for case in goldens["cases"]}
-    return [goldens["sources"].get(source, source).encode() for source in sorted(sources)]
+    return [goldens["sources"].get(source, source).encode() for source in sorted(sources)] + files("template/families/*.jinja")
 
 
 def media_seeds(folder):
