@@ -11,6 +11,7 @@ void to_proto(const FrameBatch& batch, v1::FrameBatch* message) {
   to_proto(batch.media, message->mutable_media());
   put_texts(batch.warnings, message->mutable_warnings());
   message->set_source(batch.source);
+  message->set_film_frames(batch.film_frames);
 }
 
 FrameBatch from_proto(Received<v1::FrameBatch> message) {
@@ -20,6 +21,8 @@ FrameBatch from_proto(Received<v1::FrameBatch> message) {
   batch.media = from_proto(message->media());
   batch.warnings.assign(message->warnings().begin(), message->warnings().end());
   batch.source = message->source();
+  batch.film_frames = message->film_frames();
+  check_number(static_cast<double>(batch.film_frames), "frames.film_frames");
   validate(batch);
   return batch;
 }

@@ -86,6 +86,7 @@ std::vector<Sample> samples_of(const std::vector<SourceForecast>& sources, const
     batch.pixels = at::zeros({1, batch.media.height, batch.media.width, 3}, at::kByte);
     batch.pts_seconds = at::zeros({1}, at::kDouble);
     batch.source = static_cast<int32_t>(i);
+    batch.film_frames = sources[i].frames;
     batches.push_back(std::move(batch));
   }
   std::vector<Sample> samples(sources.size());
@@ -163,10 +164,14 @@ void plan(CaptionRequest& request, const Stages& stages, int64_t most_tokens,
           "visual tokens: expected " + spec.method + " without " + key + ", which is planned");
   }
   std::vector<SourceCost> costs(sources.size());
-  for (size_t i = 0; i < sources.size(); ++i) costs[i].most_frames = sources[i].frames;
+  std::vector<SourceForecast> films = sources;
+  for (size_t i = 0; i < sources.size(); ++i) {
+    costs[i].most_frames = sources[i].frames;
+    films[i].frames = 0;  // not known yet, so that a frame is as large as one can be
+  }
   for (const std::string& keep : kKeepTexts) {
     spec.params["keep"] = keep;
-    const std::vector<Sample> samples = samples_of(sources, stages, {spec});
+    const std::vector<Sample> samples = samples_of(films, stages, {spec});
     std::vector<VisualTokens> frames, after;
     for (const Sample& sample : samples) {
       for (const VisualTokens& part : sample.frame) frames.push_back(noise_like(part, 0));

@@ -177,6 +177,7 @@ std::optional<FrameBatch> FileReader::next() {
   batch.pts_seconds = at::tensor(times, at::kDouble);
   batch.media = media_;
   batch.warnings = warnings_.take();
+  batch.film_frames = picker_->most_pictures().value_or(0);
   return batch;
 }
 

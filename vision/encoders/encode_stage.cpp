@@ -156,7 +156,10 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
       const int64_t count = std::min(stage_.options_.max_frames, batch_->pixels.size(0) - done_);
       std::vector<ProcessedFrame> frames;
       for (int64_t t = done_; t < done_ + count; ++t) {
-        frames.push_back({stage_.processor(film).process(batch_->pixels[t]),
+        const ImageProcessor& processor = stage_.processor(film);
+        const at::Tensor picture = batch_->pixels[t];
+        frames.push_back({film ? processor.process_frame(picture, batch_->film_frames)
+                               : processor.process(picture),
                           {batch_->pixels.size(1), batch_->pixels.size(2)},
                           batch_->pts_seconds[t].item<double>()});
       }

@@ -35,12 +35,18 @@ ImageProcessorPtr make_image_processor(const Json& config) {
 
 namespace {
 
-/// A frame of Qwen's is fewer tokens than a picture.
-/// Reference: the sizes of transformers' Qwen2VLVideoProcessor.
+/// A frame of Qwen's is fewer tokens than a picture, and those of a film share what a film may be.
+/// Reference: the sizes of transformers' Qwen2VLVideoProcessor, with the share of qwen-vl-utils
+/// that it takes over in version 5.22 (cap_pixels_per_frame).
 void set_qwen_film_size(Json& config) {
   const int64_t side = config.get("patch_size", 14) * config.get("merge_size", 2);
   config.set("min_pixels", 128 * side * side);
   config.set("max_pixels", 768 * side * side);
+  if (config.get("cap_pixels_per_frame", true)) {
+    config.set("max_video_tokens", config.get("max_video_tokens", 128000));
+  } else {
+    config.set("max_video_tokens", nullptr);
+  }
 }
 
 }  // namespace

@@ -35,6 +35,11 @@ class ImageProcessor {
   /// [H, W, 3] uint8, RGB. Throws kInvalidArgument on another shape or type.
   virtual ProcessedPicture process(const at::Tensor& picture) const = 0;
 
+  /// The same of a frame of a film that has `film_frames` of them; 0 if that is not known.
+  virtual ProcessedPicture process_frame(const at::Tensor& picture, int64_t /*film_frames*/) const {
+    return process(picture);
+  }
+
   /// Whether what it makes of a picture depends on the others of a request.
   virtual bool regards_set() const { return false; }
   /// The picture at `index` of a set whose pictures have these sizes. Throws kInvalidArgument on a

@@ -68,6 +68,7 @@ TEST_CASE("a batch of frames survives the wire") {
   CHECK(got.media.height == 360);
   CHECK(got.warnings == batch.warnings);
   CHECK(got.source == 2);
+  CHECK(got.film_frames == 9);
 }
 
 TEST_CASE("sound survives the wire") {

@@ -24,6 +24,7 @@ FrameBatch sample_frames() {
   batch.media = {MediaKind::kVideo, 9.5, 640, 360};
   batch.warnings = {"frame 3: broken"};
   batch.source = 2;
+  batch.film_frames = 9;
   return batch;
 }
 

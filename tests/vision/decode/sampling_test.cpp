@@ -97,6 +97,18 @@ TEST_CASE("explicit times take the picture on the screen, each once, in order") 
   CHECK_THAT(got.warnings[0], Contains("nothing is shown at 99.000 s"));
 }
 
+TEST_CASE("batches say how many frames come in all, where that is known") {
+  const auto told = [](const SamplingRule& rule) {
+    vision::FileReader reader(request_of(film("a.mp4"), rule), 2, SeekRule::kWhenCheaper);
+    std::vector<int64_t> all;
+    while (const auto batch = reader.next()) all.push_back(batch->film_frames);
+    return all;
+  };
+  CHECK(told(UniformFrames{5}) == std::vector<int64_t>{5, 5, 5});
+  CHECK(told(PacedFrames{.rate = 2, .multiple = 2}) == std::vector<int64_t>{2});
+  CHECK(told(KeyFrames{}) == std::vector<int64_t>{0, 0});
+}
+
 TEST_CASE("key pictures are those that decode on their own") {
   const char* name = GENERATE("a.mp4", "b.mkv", "d.ts");
   INFO(name);
