@@ -12,6 +12,11 @@ def prepare(given):
     print(f"{len(rows)} photographs, {sum(row['held_out'] for row in rows)} held out")
 
 
+def record(given):
+    from .driving import sumo
+    print(sumo.record(given.assets / assets.TRAFFIC, given.runs))
+
+
 def pack(given):
     print(f"{len(assets.pack(given.assets, given.pieces))} pieces")
 
@@ -78,6 +83,7 @@ def main():
              ("--held-out", {"action": "store_true", "help": "photographs that training never sees"}), folder]
     command(prepare, "fetches photographs, fonts and weights", folder,
             ("--models", {"type": Path, "default": Path("../../.deps/models"), "help": "where ./longview keeps its models"}))
+    command(record, "simulates traffic with SUMO and keeps pieces of it", folder, ("--runs", {"type": int, "default": 12}))
     command(pack, "cuts the assets into pieces of at most 40 MiB", folder, pieces)
     command(unpack, "joins the pieces", folder, pieces)
     command(preview, "writes a contact sheet with captions", *items, ("--out", {"type": Path, "default": Path("preview.png")}))

@@ -5,6 +5,7 @@ pack() cuts it into pieces that travel to a training host and unpack() joins the
   stamps.json         [{"file", "name", "held_out"}]
   fonts/NAME.ttf
   smollm2.gguf, efficientnet.safetensors, classes.txt
+  traffic.jsonl       pieces of SUMO's traffic, if `record` made them
 """
 import functools
 import hashlib
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from .driving.sumo import Recorded
 from .seeds import held_out
 
 STAMPS = "tuxpaint-stamps-default"
@@ -29,6 +31,7 @@ FONTS = ("LiberationSans-Regular", "LiberationSerif-Regular", "LiberationMono-Re
          "Inconsolata", "ComicNeue-Regular", "RobotoSlab-Regular", "DejaVuSans", "DejaVuSerif", "DejaVuSansMono", "LinLibertine_R",
          "Roboto-Regular", "Roboto-Light")
 NO_NAMES = {"are", "is", "it's", "eat", "playing", "making", "enter", "ripe", "boom", "our", "carry", "down", "ahead", "arrow", "crossroads"}
+TRAFFIC = "traffic.jsonl"
 SIDE = 256
 PIECE_BYTES = 40 << 20
 
@@ -139,6 +142,12 @@ class Assets:
         self.stamps = json.loads((self.folder / "stamps.json").read_text())
         self.classes = (self.folder / "classes.txt").read_text().splitlines()
         self.font_files = sorted((self.folder / "fonts").iterdir())
+
+    @functools.cached_property
+    def traffic(self):
+        """Recorded traffic, or nothing."""
+        path = self.folder / TRAFFIC
+        return Recorded(path) if path.exists() else None
 
     @functools.lru_cache(600)
     def stamp(self, file):

@@ -15,6 +15,7 @@ from .truth import Agent, Item
 STEP = (("driving", 32, 1), ("driving", 6, 3), ("driving", 3, 6), ("photos", 32, 1), ("naming", 16, 1), ("pages", 32, 1))
 KEEPS = {1: (1.0, 1.0, .5, .25, .1), 3: (.5, .25, .1), 6: (.5, .25, .1)}    # by how many views there are
 TURNS = {"driving": 6, "photos": 4, "naming": 2, "pages": 4}
+RECORDED = .3       # share of driving scenes whose traffic is SUMO's
 SPOKEN = .2         # share of clips over which somebody speaks
 
 
@@ -44,12 +45,19 @@ def naming(random, seed, names):
     return item, (number, photos.path(random, motion, 1, 0))
 
 
+def driven(seed, views, assets):
+    """Of scripted scenes and, where traffic was recorded, of that."""
+    if assets.traffic and seeds.generator(seed, "traffic").random() < RECORDED:
+        return driving.sample(seed, views, make=assets.traffic.maker(seed))
+    return driving.sample(seed, views)
+
+
 def made(task, seed, views, assets, held_out=False):
     """(pictures, item, invented class or None) of one seed."""
     if task == "naming":
         item, invented = naming(seeds.generator(seed, "naming"), seed, assets.classes)
         return np.zeros((1, photos.TIMES, photos.SIDE, photos.SIDE, 3), np.uint8), item, invented
-    pictures, item = {"driving": lambda: driving.sample(seed, views), "photos": lambda: photos.sample(seed, assets, held_out),
+    pictures, item = {"driving": lambda: driven(seed, views, assets), "photos": lambda: photos.sample(seed, assets, held_out),
                       "pages": lambda: pages.sample(seed, assets)}[task]()
     random = seeds.generator(seed, "speech")
     if task != "pages" and random.random() < SPOKEN:

@@ -15,6 +15,7 @@ MARGIN_METRES = 0.3               # air that a driver leaves on each side of a v
 VULNERABLE_MARGIN_METRES = 0.6    # and of people without a body of steel around them
 NEAR_SHARE = 0.1                  # a level that a change of the time by this share, or no margin, would alter is near its threshold
 NEAR_METRES = 0.3
+STANDING = 0.5                    # metres a second below which a car endangers nobody
 
 
 @dataclasses.dataclass
@@ -42,7 +43,10 @@ def overlap_from(gap, speed, reach):
 
 
 def seconds_to_collision(ours, other, at, extra=0.0):
-    """From time index `at` on; inf if they pass each other. `extra` metres are added to the margin."""
+    """From time index `at` on; inf if they pass each other, or if someone unprotected walks up to us while we stand. `extra` metres are added to
+    the margin."""
+    if abs(ours.speed_s[at]) < STANDING and other.name in VULNERABLE:
+        return np.inf
     margin = (VULNERABLE_MARGIN_METRES if other.name in VULNERABLE else MARGIN_METRES) + extra
     our_s, our_d = ours.reach(at)
     its_s, its_d = other.reach(at)

@@ -94,7 +94,7 @@ def sample(seed, view_count=None, level=None, make=scripted):
     told = ([cause] if cause else []) + [agent for agent in agents.values() if agent is not cause]
     made = words.captions(random, facts, told, risk, len(views) > 1)
     asked = words.questions(random, facts, told, cause, risk, counts)
-    return pictures, Item("driving", seed, views, [round(float(t), 2) for t in times], made, facts, told, risk, asked)
+    return pictures, Item("driving", seed, views, [round(float(t), 2) for t in scene.times], made, facts, told, risk, asked)
 
 
 def light_seen(scene, views, owners):

@@ -19,6 +19,7 @@ MOTIONS = {
     "crosses from the left": ("crosses from the left", "is crossing from the left side"),
     "crosses from the right": ("crosses from the right", "is crossing from the right side"),
     "waits at the kerb": ("waits at the kerb", "is standing at the roadside"),
+    "stands on the road": ("stands on the road", "is standing in our way"),
     "waits at the junction": ("waits at the junction", "is waiting in the side street"),
     "walks along the road": ("walks along the road", "is walking on the pavement"),
     "walks away": ("walks away from the road", "is leaving the road on foot"),

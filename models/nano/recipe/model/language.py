@@ -1,6 +1,5 @@
 """SmolLM2 (a Llama) with low-rank adapters, for training and greedy reading."""
 import torch
-import torch.utils.checkpoint
 import torch.nn.functional as F
 from torch import nn
 
@@ -85,16 +84,11 @@ class LanguageModel(nn.Module):
         start = pasts[0][0].shape[2] if pasts else 0
         turn, kept, middle = self.turn(start, start + x.shape[1]), [], None
         for i, layer in enumerate(self.layers):
-            if self.training and torch.is_grad_enabled():
-                x, past = torch.utils.checkpoint.checkpoint(layer, x, turn, use_reentrant=False) if self.thrifty else layer(x, turn)
-            else:
-                x, past = layer(x, turn, pasts[i] if pasts else None)
+            x, past = layer(x, turn, pasts[i] if pasts else None)
             kept.append(past)
             if i + 1 == self.middle:
                 middle = x
         return rms_norm(x, self.norm, self.epsilon), middle, kept
-
-    thrifty = False   # computes layers twice to keep less, for long batches on small cards
 
     def logits(self, hidden):
         return F.linear(hidden, self.embedding)

@@ -1,9 +1,11 @@
+import json
+import tempfile
 import unittest
 
 import numpy as np
 
 from recipe import seeds
-from recipe.driving import risk, words
+from recipe.driving import risk, sumo, words
 from recipe.driving.draw import VIEWS, Camera, projected
 from recipe.driving.sample import sample
 from recipe.driving.scene import scripted
@@ -53,6 +55,12 @@ class Risk(unittest.TestCase):
         self.assertAlmostEqual(risk.seconds_to_collision(ours(), meets, 0), (22.45 - 2.2 - .3) / 10)   # .3: half of a walker's width
         self.assertEqual(risk.seconds_to_collision(ours(), early, 0), np.inf)
 
+    def test_while_we_stand_walkers_are_safe_and_we_may_be_hit(self):
+        walker = moving("pedestrian", "red", "crosses from the left", TIMES, 2.0, 3, speed_d=-1.5, heading=-np.pi / 2)
+        behind = moving("car", "red", "comes up from behind", TIMES, -24.4, 0, speed_s=10)
+        self.assertEqual(risk.seconds_to_collision(ours(0.0), walker, 0), np.inf)
+        self.assertAlmostEqual(risk.seconds_to_collision(ours(0.0), behind, 0), 2.0)
+
     def test_levels_turn_at_their_thresholds_and_near_ones_say_so(self):
         self.assertEqual([risk.level_of(x) for x in (1.99, 2.0, 4.49, 4.5, np.inf)], ["high", "medium", "medium", "low", "low"])
         for gap, near in ((10 * 3 + 4.4 + 10, False), (10 * 2.1 + 4.4 + 10, True)):
@@ -93,6 +101,48 @@ class Scenes(unittest.TestCase):
     def test_what_is_no_assessment_has_no_level(self):
         self.assertEqual(words.read_assessment("It looks fine.")["level"], "unknown")
         self.assertEqual(words.read_assessment("level: terrible; object: car")["level"], "unknown")
+
+
+class Traffic(unittest.TestCase):
+    def piece(self, **changes):
+        """A car that stands 40 m ahead of ours, which drives 10 m a second."""
+        values = [[40.0, 0.0, 0.0, 0.0]] * 8
+        return {"times": [.2 * i for i in range(8)], "ours": [[2.0 * i, 10.0] for i in range(8)], "junction": 60.0, "motion": "drives", "light": "red",
+                "actors": [{"name": "car", "motion": "stands still", "braking": False, "values": values}], "level": "medium", **changes}
+
+    def test_a_piece_is_judged_like_a_scripted_scene(self):
+        scene = sumo.scene_of(self.piece(), None)
+        # At the end 26 m between the middles, 21.6 between the bumpers.
+        self.assertAlmostEqual(scene.danger.seconds, 2.16)
+        fewer = sumo.thinned(scene, 4)
+        np.testing.assert_allclose(fewer.times, [0, .4, .8, 1.2])
+        np.testing.assert_allclose(fewer.ours.s, [2, 6, 10, 14])
+        self.assertAlmostEqual(fewer.danger.seconds, 2.16)
+
+    def test_every_tenth_piece_is_for_evaluation_alone(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
+            file.writelines(json.dumps(self.piece(motion=f"{i}")) + "\n" for i in range(20))
+            file.flush()
+            recorded = sumo.Recorded(file.name)
+        for seed, expected in ((1, set(range(20)) - {0, 10}), (1_000_001, {0, 10})):
+            make, random = recorded.maker(seed), seeds.generator(seed, "x")
+            self.assertEqual({int(make(random, np.arange(8), ["front"], "medium").own_motion) for _ in range(200)}, expected)
+
+    def test_what_moves_how_is_told_from_its_track(self):
+        times = np.arange(8) * .2
+        ours = sumo.scene_of(self.piece(), None).ours
+        flat = 0 * times
+
+        def told(name, s, d, heading, speed, across):
+            return sumo.motion_of(name, ours, s + flat, d + flat, heading + flat, speed + flat, across + flat)
+        self.assertEqual(told("car", 40, 0, 0, 0, 0), "stands still")
+        self.assertEqual(told("car", 40, 0, 0, np.linspace(9, 5, 8), 0), "brakes")
+        self.assertEqual(told("car", 40, np.linspace(3, 1, 8), 0, 8, -1), "cuts in")
+        self.assertEqual(told("car", -20, 0, 0, 14, 0), "comes up from behind")
+        self.assertEqual(told("bus", 40, 7, np.pi, 8, 0), "comes towards us")
+        self.assertEqual(told("car", 40, 10, -np.pi / 2, 5, -5), "crosses from the left")
+        self.assertEqual(told("pedestrian", 40, -1, np.pi / 2, 1.2, 1.2), "crosses from the right")
+        self.assertIsNone(told("car", 40, 0, np.linspace(0, 1.5, 8), 5, 0))
 
 
 class Pages(unittest.TestCase):
