@@ -4,7 +4,6 @@
 
 #include <catch2/catch.hpp>
 
-#include "pipeline/kernels/quantized_avx2.h"
 #include "pipeline/kernels/quantized_matmul.h"
 #include "pipeline/weights/tensor_store.h"
 #include "tests/support/close_to.h"
@@ -135,27 +134,6 @@ TEST_CASE("blocks decode as the gguf package decodes them") {
                plain.data_ptr<float>() + row * matrix.columns);
   }
   CHECK_THAT(plain, CloseTo(values, 1e-6, 1e-6));
-}
-
-TEST_CASE("the AVX2 decoder equals the plain one") {
-  if (!has_avx2()) {
-    SUCCEED("no AVX2 here");
-    return;
-  }
-  const auto format =
-      GENERATE(BlockFormat::kQ4_0, BlockFormat::kQ4_1, BlockFormat::kQ5_0, BlockFormat::kQ5_1,
-               BlockFormat::kQ8_0, BlockFormat::kQ2_K, BlockFormat::kQ3_K, BlockFormat::kQ4_K,
-               BlockFormat::kQ5_K, BlockFormat::kQ6_K, BlockFormat::kF16, BlockFormat::kBF16);
-  CAPTURE(name_of(format));
-  const BlockLayout layout = layout_of(format);
-  const int64_t count = 7;
-  // Bytes below 0x60 keep every float16 finite.
-  const at::Tensor bytes = at::randint(0, 0x60, {count * layout.bytes}, at::kByte);
-  at::Tensor plain = at::empty({count * layout.weights}, at::kFloat);
-  at::Tensor fast = at::empty_like(plain);
-  decode_row(format, bytes.const_data_ptr<uint8_t>(), plain.numel(), plain.data_ptr<float>());
-  decode_row_avx2(format, bytes.const_data_ptr<uint8_t>(), plain.numel(), fast.data_ptr<float>());
-  CHECK_THAT(fast, CloseTo(plain, 1e-6, plain.abs().max().item<double>() * 1e-6));
 }
 
 }  // namespace lv

@@ -33,8 +33,8 @@ TEST_CASE("a quantised linear layer equals the dense one") {
   REQUIRE(std::holds_alternative<QuantizedMatrix>(quantized.weight()));
   const Linear dense(q.get("weight", {8, 256}), q.get("bias", {8}));
   const at::Tensor x = lcg_tensor(3, {2, 5, 256});
-  // Sums of 256 floats in another order.
-  CHECK_THAT(quantized(x), CloseTo(dense(x), 1e-5, 1e-5));
+  // x is rounded to 14 bits of the largest of 32.
+  CHECK_THAT(quantized(x), CloseTo(dense(x), 0, 1e-4 * dense(x).abs().max().item<double>()));
   CHECK(quantized(x.to(at::kBFloat16)).scalar_type() == at::kBFloat16);
   CHECK(quantized(at::empty({0, 256})).sizes() == at::IntArrayRef{0, 8});
 }
