@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <array>
 #include <cmath>
 #include <optional>
 #include <string>
@@ -90,13 +91,14 @@ class Attention {
   at::Tensor operator()(const at::Tensor& x, const Layout& layout, int64_t layer,
                         KvStore& kv) const {
     const int64_t n = x.size(0);
-    const auto through = [&](const Linear& linear, const at::Tensor& rows, WornAt at) {
-      return with_worn(linear(rows), rows, layout.batch, layer, at);
+    const auto worn = [&](const at::Tensor& y, const at::Tensor& rows, WornAt at) {
+      return with_worn(y, rows, layout.batch, layer, at);
     };
-    at::Tensor q = through(q_, x, WornAt::kQuery).view({n, shape_.heads, shape_.head_size});
-    at::Tensor k = through(k_, x, WornAt::kKey).view({n, shape_.kv_heads, shape_.head_size});
+    const std::vector<at::Tensor> qkv = apply_each(x, std::array{&q_, &k_, &v_});
+    at::Tensor q = worn(qkv[0], x, WornAt::kQuery).view({n, shape_.heads, shape_.head_size});
+    at::Tensor k = worn(qkv[1], x, WornAt::kKey).view({n, shape_.kv_heads, shape_.head_size});
     const at::Tensor v =
-        through(v_, x, WornAt::kValue).view({n, shape_.kv_heads, shape_.head_size});
+        worn(qkv[2], x, WornAt::kValue).view({n, shape_.kv_heads, shape_.head_size});
     if (q_norm_) q = (*q_norm_)(q);
     if (k_norm_) k = (*k_norm_)(k);
     if (rotates_) {
@@ -104,7 +106,8 @@ class Attention {
       rotate_(k, layout.rope);
     }
     tap(q, layout, layer);
-    return through(o_, cached_(q, k, v, layout.batch, layer, kv).reshape({n, -1}), WornAt::kOutput);
+    const at::Tensor seen = cached_(q, k, v, layout.batch, layer, kv).reshape({n, -1});
+    return worn(o_(seen), seen, WornAt::kOutput);
   }
 
   const CachedAttention& cached() const { return cached_; }
@@ -146,8 +149,8 @@ class GatedMlp {
         down_(scope / "down_proj", sizes.mlp_width, sizes.shape.width) {}
 
   at::Tensor operator()(const at::Tensor& x) const {
-    at::Tensor gate = gate_(x);
-    return down_(at::silu_(gate).mul_(up_(x)));
+    std::vector<at::Tensor> both = apply_each(x, std::array{&gate_, &up_});
+    return down_(at::silu_(both[0]).mul_(both[1]));
   }
 
  private:

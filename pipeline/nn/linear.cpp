@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <array>
+
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
 #include "pipeline/kernels/quantized_matmul.h"
@@ -14,16 +16,37 @@ Linear::Linear(const WeightScope& scope, int64_t in, int64_t out)
 }
 
 at::Tensor Linear::operator()(const at::Tensor& x) const {
-  if (const auto* dense = std::get_if<at::Tensor>(&weight_)) return at::linear(x, *dense, bias_);
-  const auto& matrix = std::get<QuantizedMatrix>(weight_);
-  std::vector<int64_t> sizes = x.sizes().vec();
-  check(!sizes.empty() && sizes.back() == matrix.columns, ErrorCode::kInvalidArgument,
-        "linear: expected rows of " + std::to_string(matrix.columns) + ", got " +
-            shape_text(x.sizes()));
-  sizes.back() = matrix.rows;
-  at::Tensor y = quantized_matmul(x.reshape({-1, matrix.columns}).to(at::kFloat), matrix);
-  if (bias_.defined()) y.add_(bias_);
-  return y.to(x.scalar_type()).view(sizes);
+  return apply_each(x, std::array{this}).front();
+}
+
+std::vector<at::Tensor> apply_each(const at::Tensor& x, std::span<const Linear* const> layers) {
+  std::vector<const QuantizedMatrix*> matrices;
+  for (const Linear* layer : layers) {
+    const auto* matrix = std::get_if<QuantizedMatrix>(&layer->weight());
+    if (matrix == nullptr) continue;
+    check(x.dim() > 0 && x.size(-1) == matrix->columns, ErrorCode::kInvalidArgument,
+          "linear: expected rows of " + std::to_string(matrix->columns) + ", got " +
+              shape_text(x.sizes()));
+    matrices.push_back(matrix);
+  }
+  std::vector<at::Tensor> products;  // of the quantised ones
+  if (!matrices.empty()) {
+    products = quantized_matmuls(x.reshape({-1, x.size(-1)}).to(at::kFloat), matrices);
+  }
+  std::vector<at::Tensor> all;
+  auto product = products.begin();
+  for (const Linear* layer : layers) {
+    if (const auto* dense = std::get_if<at::Tensor>(&layer->weight())) {
+      all.push_back(at::linear(x, *dense, layer->bias()));
+      continue;
+    }
+    at::Tensor y = *product++;
+    if (layer->bias().defined()) y.add_(layer->bias());
+    std::vector<int64_t> sizes = x.sizes().vec();
+    sizes.back() = y.size(1);
+    all.push_back(y.to(x.scalar_type()).view(sizes));
+  }
+  return all;
 }
 
 LinearGroup::LinearGroup(std::vector<Linear> layers) : layers_(std::move(layers)) {
@@ -41,9 +64,9 @@ LinearGroup::LinearGroup(std::vector<Linear> layers) : layers_(std::move(layers)
 
 std::vector<at::Tensor> LinearGroup::operator()(const at::Tensor& x) const {
   if (layers_.size() == 1) return layers_.front()(x).split_with_sizes(widths_, -1);
-  std::vector<at::Tensor> all;
-  for (const Linear& layer : layers_) all.push_back(layer(x));
-  return all;
+  std::vector<const Linear*> layers;
+  for (const Linear& layer : layers_) layers.push_back(&layer);
+  return apply_each(x, layers);
 }
 
 Embedding::Embedding(const WeightScope& scope, int64_t count, int64_t width)

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "pipeline/weights/checkpoint.h"
@@ -28,6 +29,10 @@ class Linear {
   WeightMatrix weight_;  // [out, in]
   at::Tensor bias_;      // [out] or undefined
 };
+
+/// What each of several layers makes of the same x [..., in]. Quantised ones share the work of
+/// preparing it.
+std::vector<at::Tensor> apply_each(const at::Tensor& x, std::span<const Linear* const> layers);
 
 /// Linear layers that read the same input. Dense ones on a GPU are one product. Immutable.
 class LinearGroup {
