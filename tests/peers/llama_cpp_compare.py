@@ -5,12 +5,13 @@
 
 Reads one text with both programs and compares the scores of every position: ours, llama.cpp's,
 and llama.cpp's on the same weights written out as float32 (with quantised weights it rounds
-activations to 8 bits, which we do not). Continues the text greedily, then times prefill and decode
+activations to 8 bits, we to 16). Continues the text greedily, then times prefill and decode
 in turns. Prints one JSON object; exit 1 if ours and the float32 run agree on the most likely token
 at fewer than --agreement of the positions. Needs llama-cpp-python 0.3.36, gguf 0.19.0, numpy.
 """
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -27,7 +28,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def ours(args, **options):
     text = ",".join(f"{k}={v}" for k, v in dict(options, threads=args.threads).items())
-    done = subprocess.run([str(args.bench), str(args.model), text], check=True, capture_output=True, text=True)
+    done = subprocess.run([str(args.bench), str(args.model), text], check=True, capture_output=True, text=True,
+                          env=dict(os.environ, OMP_WAIT_POLICY="passive"))  # as the program sets it
     return json.loads(done.stdout) if done.stdout else None
 
 
