@@ -11,7 +11,7 @@
 #include "llm/kernels/attend_rows.h"
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
-#include "pipeline/kernels/quantized_avx2.h"
+#include "pipeline/kernels/cpu_features.h"
 
 namespace lv::llm {
 namespace {

@@ -2,6 +2,8 @@
 
 #include <vector>
 
+#include "pipeline/kernels/cpu_features.h"
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 
@@ -27,7 +29,7 @@ bool has_avx_vnni() {
 }
 
 std::vector<const QuantizedKernels*> kernels_of_this_processor() {
-  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !has_f16c()) return {};
+  if (!has_avx2() || !has_f16c()) return {};
   std::vector<const QuantizedKernels*> all;
   if (__builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni")) {
     all.push_back(&kAvx512VnniKernels);

@@ -7,7 +7,7 @@
 #include <limits>
 
 #include "llm/kernels/attend_rows.h"
-#include "pipeline/kernels/quantized_avx2.h"
+#include "pipeline/kernels/cpu_features.h"
 
 namespace lv::llm {
 namespace {
