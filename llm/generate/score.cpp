@@ -24,19 +24,6 @@ void check_fits(const LanguageModel& model, int64_t tokens) {
             " tokens (the context), got " + std::to_string(tokens));
 }
 
-/// Where rows and what is scored behind them stand, [length, axes]; undefined where one follows the
-/// other.
-at::Tensor positions_of(const RowsBefore& before, int64_t length) {
-  if (!before.positions.defined()) return {};
-  const int64_t next =
-      position_behind(before.rows.size(0), {before.positions, before.answer_position});
-  const int64_t count = length - before.rows.size(0);
-  const at::Tensor behind = at::arange(next, next + count, at::kLong)
-                                .unsqueeze(1)
-                                .expand({count, before.positions.size(1)});
-  return at::cat({before.positions, behind});
-}
-
 }  // namespace
 
 Score score(const CausalLm& model, const RowsBefore& before, std::vector<int64_t> ids) {
@@ -50,7 +37,7 @@ Score score(const CausalLm& model, const RowsBefore& before, std::vector<int64_t
   const int64_t length = asked + std::max<int64_t>(count - 1, 0);
   const at::Tensor rows =
       at::cat({before.rows.to(shape.device, shape.dtype), model.embed(all.slice(0, 0, -1))});
-  const at::Tensor places = positions_of(before, length);
+  const at::Tensor places = places_of(asked, {before.positions, before.answer_position}, length);
   KvStore kv(shape.kv());
   StateStore states;
   const SequenceId sequence = kv.create();

@@ -29,6 +29,15 @@ int64_t position_behind(int64_t count, const RowsRead& read) {
   return read.positions.defined() ? read.positions[-1].max().item<int64_t>() + 1 : count;
 }
 
+at::Tensor places_of(int64_t count, const RowsRead& read, int64_t length) {
+  if (!read.positions.defined()) return {};
+  const int64_t next = position_behind(count, read);
+  const at::Tensor behind = at::arange(next, next + length - count, at::kLong)
+                                .unsqueeze(1)
+                                .expand({length - count, read.positions.size(1)});
+  return at::cat({read.positions, behind});
+}
+
 PackedBatch pack(const std::vector<SequenceStep>& steps) {
   PackedBatch batch;
   int64_t axes = 0;  // 0: one, without a dimension of its own

@@ -32,4 +32,8 @@ struct RowsRead {
 /// of a film may lie beyond in time.
 int64_t position_behind(int64_t count, const RowsRead& read);
 
+/// Where `count` rows and what is read behind them stand, [length, axes]; undefined where one
+/// follows the other.
+at::Tensor places_of(int64_t count, const RowsRead& read, int64_t length);
+
 }  // namespace lv::llm
