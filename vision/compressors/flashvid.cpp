@@ -157,10 +157,8 @@ class Flashvid : public TokenCompressor {
       return;
     }
     const Clusters clusters = dpc_knn(features, count, std::min(count, kNeighbours));
-    const at::Tensor sum = at::zeros({count, features.size(1)}, features.options())
-                               .index_add(0, clusters.cluster_of, features);
-    const at::Tensor sizes = at::bincount(clusters.cluster_of, {}, count).unsqueeze(1);
-    const int64_t first = rows.add(sum / sizes, roots.index_select(0, clusters.centres) + begin);
+    const CentredGroups groups(features, clusters.centres, clusters.cluster_of);
+    const int64_t first = rows.add(groups.means(), roots.index_select(0, clusters.centres) + begin);
     row_of.index_copy_(0, roots, clusters.cluster_of + first);
   }
 

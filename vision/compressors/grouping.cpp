@@ -129,6 +129,18 @@ VisualTokens reported(VisualTokens out, const char* method, double keep, const V
   return out;
 }
 
+CentredGroups::CentredGroups(const at::Tensor& features, const at::Tensor& places,
+                             const at::Tensor& group_of)
+    : centres(features.index_select(0, places)),
+      sums(at::zeros_like(centres).index_add(0, group_of, features)),
+      counts(at::bincount(group_of, {}, places.size(0)).unsqueeze(1)) {}
+
+at::Tensor CentredGroups::means() const { return at::where(counts == 1, centres, sums / counts); }
+
+at::Tensor CentredGroups::means_of_others() const {
+  return (sums - centres) / (counts - 1).clamp_min(1);
+}
+
 at::Tensor unit_rows(const at::Tensor& features) {
   const at::Tensor exact = features.to(at::kFloat);
   return exact / exact.norm(2, {exact.dim() - 1}, true).clamp_min(1e-30);

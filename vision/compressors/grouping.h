@@ -38,6 +38,21 @@ double fidelity_of(const at::Tensor& features, const Grouping& grouping,
 VisualTokens reported(VisualTokens out, const char* method, double keep, const VisualTokens& tokens,
                       const Grouping& grouping, std::chrono::steady_clock::time_point begin);
 
+/// Groups around one of their members each.
+struct CentredGroups {
+  at::Tensor centres;  // [k, D]
+  at::Tensor sums;     // [k, D], of all members
+  at::Tensor counts;   // [k, 1] int64
+
+  /// `features` [n, D]; `places` [k] int64 of the centres among them; `group_of` [n] int64.
+  CentredGroups(const at::Tensor& features, const at::Tensor& places, const at::Tensor& group_of);
+
+  /// Of all members, [k, D]; a centre by itself, bit for bit.
+  at::Tensor means() const;
+  /// Of all but the centre, [k, D]; zeros where there are no others.
+  at::Tensor means_of_others() const;
+};
+
 /// [n, D] -> [n, D] float32 of length 1; zeros stay.
 at::Tensor unit_rows(const at::Tensor& features);
 

@@ -159,13 +159,10 @@ class Holitom : public TokenCompressor {
   /// [k, D] that stand for the clusters: beta parts of the centre, the rest the mean of the others,
   /// or the mean of all.
   at::Tensor centre_rows(const at::Tensor& features, const Clusters& clusters) const {
-    const int64_t count = clusters.centres.size(0);
-    const at::Tensor centres = features.index_select(0, clusters.centres);
-    const at::Tensor sums = at::zeros_like(centres).index_add(0, clusters.cluster_of, features);
-    const at::Tensor sizes = at::bincount(clusters.cluster_of, {}, count).unsqueeze(1);
-    if (average_ == "mean") return at::where(sizes == 1, centres, sums / sizes);
-    const at::Tensor others = (sums - centres) / (sizes - 1).clamp_min(1);
-    return at::where(sizes == 1, centres, beta_ * centres + (1 - beta_) * others);
+    const CentredGroups groups(features, clusters.centres, clusters.cluster_of);
+    if (average_ == "mean") return groups.means();
+    return at::where(groups.counts == 1, groups.centres,
+                     beta_ * groups.centres + (1 - beta_) * groups.means_of_others());
   }
 
   Budget budget_;

@@ -81,11 +81,8 @@ class Visionzip : public TokenCompressor {
   /// [k, D]: each target and the mean of the others that joined it.
   at::Tensor around(const at::Tensor& features, const at::Tensor& targets,
                     const at::Tensor& target_of) const {
-    const at::Tensor own = features.index_select(0, targets);
-    const at::Tensor sums = at::zeros_like(own).index_add(0, target_of, features);
-    const at::Tensor sizes = at::bincount(target_of, {}, targets.size(0)).unsqueeze(1);
-    if (average_ == "mean") return at::where(sizes == 1, own, sums / sizes);
-    return own + (sums - own) / (sizes - 1).clamp_min(1);
+    const CentredGroups groups(features, targets, target_of);
+    return average_ == "mean" ? groups.means() : groups.centres + groups.means_of_others();
   }
 
   Budget budget_;
