@@ -6,6 +6,8 @@ namespace lv::apps {
 
 void add_service_commands(CLI::App&) {}
 
+void add_bench_compress(CLI::App&) {}
+
 std::string checkpoint_of_name(const std::string& model) { return model; }
 
 }  // namespace lv::apps

@@ -198,6 +198,35 @@ class BadInputTest(unittest.TestCase):
                            "--no-audio", says=["encode", "127.0.0.1:1"])
 
 
+class BenchTest(unittest.TestCase):
+    def test_methods_that_compress_are_compared_with_all_tokens(self):
+        status, output, errors = run("bench", "compress", "--input", SAMPLES / "carphone_pristine.mp4", "--frames", "2",
+                                     "--methods", "uniform", "tome:at=tokens", "--keep", "1,0.25", "--new-tokens", "4",
+                                     "--repeat", "1")
+        self.assertEqual(status, 0, errors)
+        lines = [json.loads(line) for line in output.splitlines()]
+        self.assertEqual([(line["method"], line["keep"]) for line in lines],
+                         [("keep_all", 1), ("uniform", 1), ("uniform", 0.25), ("tome", 1), ("tome", 0.25)])
+        whole = lines[0]
+        for line in lines:
+            self.assertAlmostEqual(line["ttft_ms"], line["encode_ms"] + line["compress_ms"] + line["prefill_ms"], 3)
+            self.assertEqual(line["tokens_in"], whole["tokens_in"])
+            if line["keep"] == 1:
+                self.assertEqual((line["kl"], line["top1"], line["tokens_out"]), (0, 1, line["tokens_in"]))
+            else:
+                self.assertEqual(line["tokens_out"], line["tokens_in"] // 2 // 4 * 2)
+                self.assertLess(line["kv_bytes"], whole["kv_bytes"])
+                self.assertGreater(line["kl"], 0)
+                self.assertLess(line["fidelity"], 1)
+
+    def test_what_cannot_be_compared_is_refused(self):
+        for flags, says in ((("--methods", "tome:keep=0.5"), "without keep"), (("--methods", "magic"), "magic"),
+                            (("--methods", "visionzip", "--keep", "0.5"), "visionzip")):
+            status, _, errors = run("bench", "compress", "--frames", "1", "--new-tokens", "1", *flags)
+            self.assertEqual(status, 1)
+            self.assertIn(says, errors.splitlines()[-1])
+
+
 class ModelsTest(unittest.TestCase):
     def test_models_are_listed_with_what_is_on_disk(self):
         status, output, errors = run("models", "--json")
