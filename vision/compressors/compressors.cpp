@@ -58,7 +58,8 @@ CompressorPtr make_chain(std::vector<CompressorPtr> methods) {
 }
 
 bool wants_saliency(std::string_view method) {
-  return method == "flashvid" || method == "holitom" || method == "visionzip";
+  return method == "flashvid" || method == "holitom" || method == "prumerge" ||
+         method == "visionzip";
 }
 
 const Registry<Compressor, Params>& compressors() {
@@ -69,6 +70,7 @@ const Registry<Compressor, Params>& compressors() {
                                                     {"holitom", make_holitom},
                                                     {"keep_all", make_keep_all},
                                                     {"pool", make_pool},
+                                                    {"prumerge", make_prumerge},
                                                     {"tome", make_tome},
                                                     {"uniform", make_uniform},
                                                     {"visionzip", make_visionzip},

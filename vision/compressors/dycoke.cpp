@@ -26,10 +26,9 @@ class Dycoke : public TokenCompressor {
   }
 
   VisualTokens reduce(const VisualTokens& tokens) const override {
-    return reduce_films(tokens, "dycoke", budget_.keep(tokens),
-                        [this](const at::Tensor& features, const at::Tensor&) {
-                          return film(features, budget_.of(features.size(1)));
-                        });
+    return reduce_films(tokens, "dycoke", budget_.keep(tokens), [this](const FilmTokens& all) {
+      return film(all.features, budget_.of(all.features.size(1)));
+    });
   }
 
  private:

@@ -46,16 +46,15 @@ std::vector<Film> films_of(const VisualTokens& tokens) {
     if (last >= 0 && alike(tokens.grids[static_cast<size_t>(last)]) && pictures.follows(last, p)) {
       ++films.back().frames;
     } else {
-      films.push_back({pictures.first(p), 1, pictures.count(p)});
+      films.push_back({pictures.first(p), 1, pictures.count(p), grid});
     }
     last = p;
   }
   return films;
 }
 
-VisualTokens reduce_films(
-    const VisualTokens& tokens, const char* method, double keep,
-    const std::function<ReducedFilm(const at::Tensor&, const at::Tensor&)>& reduce) {
+VisualTokens reduce_films(const VisualTokens& tokens, const char* method, double keep,
+                          const std::function<ReducedFilm(const FilmTokens&)>& reduce) {
   const auto begin = std::chrono::steady_clock::now();
   Grouping all{at::empty_like(tokens.origin.source, at::kLong), 0};
   all.dropped = at::zeros_like(all.row_of, at::kBool);
@@ -67,8 +66,8 @@ VisualTokens reduce_films(
       return rows.slice(0, film.first, last).unflatten(0, {film.frames, film.tokens});
     };
     const ReducedFilm left =
-        reduce(frames(tokens.features).to(at::kFloat),
-               tokens.saliency.defined() ? frames(tokens.saliency) : at::Tensor());
+        reduce({frames(tokens.features).to(at::kFloat),
+                tokens.saliency.defined() ? frames(tokens.saliency) : at::Tensor(), film.grid});
     features.push_back(left.features.to(tokens.features.scalar_type()));
     places.push_back(left.grouping.place + film.first);
     all.row_of.slice(0, film.first, last).copy_(left.grouping.row_of + all.count);

@@ -14,9 +14,10 @@ namespace lv::vision {
 /// Consecutive pictures of one source with as many tokens each, at rising times: what methods for
 /// films look at together. A still is a film of one frame.
 struct Film {
-  int64_t first = 0;   // row
-  int64_t frames = 0;  // F
-  int64_t tokens = 0;  // N of each
+  int64_t first = 0;    // row
+  int64_t frames = 0;   // F
+  int64_t tokens = 0;   // N of each
+  PatchGrid grid = {};  // of each; 0 x 0 if it lost tokens
 };
 
 /// Every token's film, in order.
@@ -28,11 +29,16 @@ struct ReducedFilm {
   at::Tensor features;  // [grouping.count, D] float32
 };
 
-/// Puts together what `reduce` leaves of each film: it gets features [F, N, D] float32 and saliency
-/// [F, N], undefined if the tokens have none. `method`, `keep`: for the report.
+/// The tokens of a film, frame by frame.
+struct FilmTokens {
+  at::Tensor features;  // [F, N, D] float32
+  at::Tensor saliency;  // [F, N]; undefined if the tokens have none
+  PatchGrid grid;       // as the film's
+};
+
+/// Puts together what `reduce` leaves of each film. `method`, `keep`: for the report.
 VisualTokens reduce_films(const VisualTokens& tokens, const char* method, double keep,
-                          const std::function<ReducedFilm(const at::Tensor& features,
-                                                          const at::Tensor& saliency)>& reduce);
+                          const std::function<ReducedFilm(const FilmTokens&)>& reduce);
 
 /// The film as it is.
 ReducedFilm whole_film(const at::Tensor& features);

@@ -72,9 +72,7 @@ class Flashvid : public TokenCompressor {
         ErrorCode::kFailedPrecondition,
         "flashvid.select: expected diversity, as this encoder tells no attention, got " + select_);
     return reduce_films(tokens, "flashvid", budget_.keep(tokens),
-                        [this](const at::Tensor& features, const at::Tensor& saliency) {
-                          return film(features, saliency);
-                        });
+                        [this](const FilmTokens& all) { return film(all.features, all.saliency); });
   }
 
  private:

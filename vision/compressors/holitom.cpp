@@ -58,9 +58,7 @@ class Holitom : public TokenCompressor {
           "holitom.clustered: expected 1, as this encoder tells no attention, got " +
               std::to_string(clustered_));
     return reduce_films(tokens, "holitom", budget_.keep(tokens),
-                        [this](const at::Tensor& features, const at::Tensor& saliency) {
-                          return film(features, saliency);
-                        });
+                        [this](const FilmTokens& all) { return film(all.features, all.saliency); });
   }
 
  private:

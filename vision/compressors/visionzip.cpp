@@ -38,17 +38,16 @@ class Visionzip : public TokenCompressor {
     check(tokens.saliency.defined() || budget_.keep(tokens) == 1 || tokens.features.size(0) == 0,
           ErrorCode::kFailedPrecondition,
           "visionzip: expected tokens of an encoder that tells what it attends to");
-    return reduce_films(tokens, "visionzip", budget_.keep(tokens),
-                        [this](const at::Tensor& features, const at::Tensor& saliency) {
-                          const int64_t budget = budget_.of(features.size(1));
-                          if (budget == features.size(1)) return whole_film(features);
-                          FilmRows rows(features.size(0), features.size(1), features);
-                          for (int64_t f = 0; f < features.size(0); ++f) {
-                            add_picture(features[f], saliency[f], budget, f * features.size(1),
-                                        rows);
-                          }
-                          return rows.by_place();
-                        });
+    return reduce_films(tokens, "visionzip", budget_.keep(tokens), [this](const FilmTokens& film) {
+      const auto& [features, saliency, grid] = film;
+      const int64_t budget = budget_.of(features.size(1));
+      if (budget == features.size(1)) return whole_film(features);
+      FilmRows rows(features.size(0), features.size(1), features);
+      for (int64_t f = 0; f < features.size(0); ++f) {
+        add_picture(features[f], saliency[f], budget, f * features.size(1), rows);
+      }
+      return rows.by_place();
+    });
   }
 
  private:

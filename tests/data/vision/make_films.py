@@ -1,9 +1,10 @@
-"""Writes films.json: what the published code of FlashVID, HoliTom and DyCoke leaves of small films.
+"""Writes films.json: what the published code of five methods leaves of small films.
 
-make_films.py FLASHVID HOLITOM DYCOKE: checkouts of Fanziyang-v/FlashVID at 1d37422, cokeshao/HoliTom at e9b2972,
-KD-TAO/DyCoke at dd74634; torch 2.11. The noise that their clustering adds to break ties is left out. A case's
-films are those of film_of() in tests/vision/compressors/small_clips.h. Rows are [place, first
-feature, second feature]; HoliTom and DyCoke tell no places, so theirs are [first, second].
+make_films.py FLASHVID HOLITOM DYCOKE PRUMERGE STTM: checkouts of Fanziyang-v/FlashVID at 1d37422, cokeshao/HoliTom
+at e9b2972, KD-TAO/DyCoke at dd74634, 42Shawn/LLaVA-PruMerge at 097c041, HYUNJS/STTM at 00736c7; torch 2.11, einops
+0.8. The noise that their clustering adds to break ties is left out. A case's films are those of film_of() in
+tests/vision/compressors/small_clips.h. Rows are [place, first feature, second feature]; HoliTom, DyCoke and PruMerge
+tell no places, so theirs are [first, second].
 """
 import ast
 import importlib.util
@@ -14,9 +15,12 @@ import sys
 import types
 from abc import ABC
 from pathlib import Path
+from unittest.mock import MagicMock
 
+import numpy as np
 import torch
 import torch.nn as nn
+import torch.nn.functional as F
 
 torch.rand = lambda *a, **k: torch.zeros(*a, **k)
 torch.rand_like = lambda x, **k: torch.zeros_like(x, **k)
@@ -36,6 +40,27 @@ TIES = [("torch.topk(score, k=num_clusters, dim=-1).indices",
 HOLITOM = [("score.topk(cluster_num, dim=-1)",
             "(0, score.sort(dim=-1, descending=True, stable=True).indices[..., :cluster_num])"),
            ("contextual_pos = pos.masked_select(mask.unsqueeze(-1))", "contextual_pos = pos.masked_select(mask)")]
+
+
+# The film's own features are keys, too, and its attention is given; their pictures have 576 patches, of whose number
+# they lose one where a share that is a float falls short.
+PRUMERGE = [("self.feature_select(image_forward_outs).to(images.dtype)", "images"),
+            ('outputs["desired_k"]', "torch.cat([images[:, :1], images], dim=1)"),
+            ('outputs["desired_q"]', "desired_layer_k"),
+            ("attn[:, 0, 1:]", "self.saliency"),
+            ("int(N*reduction_ratio)", "round(N*reduction_ratio)"),
+            ("torch.arange(0, 575,", "torch.arange(0, N - 1,")]
+# Parts that an odd side lacks are the frame's first cell to them; and linked nodes may end apart, as only what a link
+# begins or ends at is lowered.
+STTM_TREE = [("stop_mask = (similarity >= threshold).all(dim=-1)",
+              "stop_mask = ((similarity >= threshold) | ~tgt_child_valid_mask).all(dim=-1)")]
+SAFE = 'final_representative.scatter_reduce_(0, dst_idx, min_rep, reduce="amin")\n        final'
+STTM_TIME = [(SAFE, SAFE.replace("dst_idx", "dst_rep.long()") + SAFE.replace("dst_idx", "src_rep.long()")[5:]
+              + SAFE[5:]),
+             ("if torch.equal(final_representative, final_representative[final_representative]):\n"
+              "            break\n    # print",
+              "if torch.equal(final_representative[dst_idx], final_representative[src_idx]):\n"
+              "            break\n    # print")]
 
 
 def lcg(seed, *shape):
@@ -62,6 +87,7 @@ def load(name, path, package=None, edits=()):
         text = text.replace(old, new)
     module = types.ModuleType(name)
     module.__package__ = package
+    module.__file__ = str(path)
     sys.modules[name] = module
     exec(compile(text, path, "exec"), module.__dict__)
     return module
@@ -113,8 +139,35 @@ def holitom(folder, features, attention, keep, tau, clustered=0.0, plain=False):
     return dict(windows=windows, saved=int(saved), rows=[row[:2] for row in rows])
 
 
+def prumerge(path, features, saliency, kept=None, spread=False):
+    names = dict(complement_idx=definition(path, "complement_idx"), hook_k=None, hook_q=None, F=F,
+                 outlier_dectection=definition(path, "outlier_dectection", np=np))
+    tower = definition(path, "CLIPVisionTower", PRUMERGE, **names)
+    prune = tower.token_prune_merge_advanced_plus if spread else tower.token_prune_merge_advanced
+    rows = []
+    for frame, attention in zip(features, saliency):
+        model = MagicMock(device="cpu", dtype=torch.float32, saliency=attention[None])
+        ratio = 0 if kept is None else kept / len(frame)
+        rows += prune(model, frame[None], kept is None, ratio)[0].tolist()
+    return sorted(row[:2] for row in rows)
+
+
+def sttm(folder, features, columns, spatial, temporal):
+    package = types.ModuleType("token_merging_utils")
+    package.__path__ = []
+    sys.modules["token_merging_utils"] = package
+    for part, edits in [("quadtree_spatial_merger", ()), ("quadtree_temporal_merger", STTM_TIME),
+                        ("quadtree_builder", STTM_TREE)]:
+        module = load(f"token_merging_utils.{part}", f"{folder}/token_merging_utils/{part}.py",
+                      "token_merging_utils", edits)
+    grid = features.unflatten(1, (-1, columns)).permute(0, 3, 1, 2).contiguous()
+    rows, _, box = module.quadtree_build_video(grid, spatial, temporal)
+    places = box[:, 0] * features.shape[1] + box[:, 1] * columns + box[:, 2]
+    return [[int(i), *row[:2].tolist()] for i, row in zip(places, rows)]
+
+
 def main():
-    flash, holi, dycoke = sys.argv[1:]
+    flash, holi, dycoke, pruned, quadtrees = sys.argv[1:]
     cases = []
 
     def add(method, params, seed, frames, tokens, width, drift, **more):
@@ -148,6 +201,20 @@ def main():
         thin = definition(f"{dycoke}/llava/model/llava_arch.py", "dycole_ttm")
         left = thin(x.flatten(0, 1), tokens, 0.7)
         add("dycoke", "keep=0.3", *shape, rows=sorted(row[:2].tolist() for row in left))
+    for seed, frames, tokens, width, drift in [(61, 3, 49, 8, 0.5), (71, 2, 36, 5, 0.8)]:
+        shape = (seed, frames, tokens, width, drift)
+        x, a = film_of(*shape), saliency_of(seed, frames, tokens)
+        file = f"{pruned}/llava/model/multimodal_encoder/clip_encoder.py"
+        add("prumerge", "keep=0.25", *shape, rows=prumerge(file, x, a, kept=tokens // 4 - 1))
+        for select in ["outliers", "spread"]:
+            add("prumerge", f"select={select}", *shape, power=6,
+                rows=prumerge(file, x, a**6, spread=select == "spread"))
+    for seed, frames, tokens, width, drift, columns in [(31, 8, 25, 4, 0.2, 5), (41, 6, 64, 3, 0.4, 8),
+                                                        (51, 5, 42, 3, 0.3, 7), (55, 7, 49, 3, 0.5, 7)]:
+        shape = (seed, frames, tokens, width, drift)
+        for spatial, temporal in [(0.85, 0.65), (0.3, 0.9), (0.1, 0.5), (0.6, 0.97)]:
+            add("sttm", f"spatial={spatial},temporal={temporal},root=2", *shape, columns=columns,
+                rows=sttm(quadtrees, film_of(*shape), columns, spatial, temporal))
     lines = ",\n".join(json.dumps(json.loads(json.dumps(case), parse_float=lambda t: round(float(t), 6)))
                        for case in cases)
     Path(__file__).with_name("films.json").write_text(f'{{"cases": [\n{lines}\n]}}\n')

@@ -150,7 +150,7 @@ TEST_CASE("every compressor chooses the same at half precision") {
   ClipTokens whole = half;
   whole.visual.features = half.visual.features.to(at::kFloat);
   for (const std::string& name : compressors().names()) {
-    if (name == "visionzip") continue;
+    if (name == "visionzip" || name == "prumerge") continue;  // need attention
     INFO(name);
     const VisualTokens a = reduced(name, keep_of(name, "0.3"), half);
     const VisualTokens b = reduced(name, keep_of(name, "0.3"), whole);
@@ -219,7 +219,7 @@ TEST_CASE("lists of methods: what comes out stands for all that went in, once ea
 }
 
 TEST_CASE("merging methods: every token lies within the box of a row") {
-  const auto name = GENERATE("tome", "pool", "flashvid", "keep_all");
+  const auto name = GENERATE("tome", "pool", "flashvid", "prumerge", "keep_all");
   const auto keep = GENERATE("0.2", "0.25", "0.5");
   ClipTokens clip = film_clip(film_of(72, 6, 25, 8, 0.3));
   clip.visual.saliency = saliency_of(72, 6, 25);

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -77,6 +78,12 @@ inline std::vector<PublishedCase> published_cases(const std::string& method) {
     one.clip =
         film_clip(film_of(seed, frames, tokens, c.at("width").as_int(), c.at("drift").as_double()));
     one.clip.visual.saliency = saliency_of(seed, frames, tokens);
+    if (const Json* power = c.find("power")) one.clip.visual.saliency.pow_(power->as_int());
+    if (const Json* columns = c.find("columns")) {
+      const auto width = static_cast<int32_t>(columns->as_int());
+      std::ranges::fill(one.clip.visual.grids,
+                        PatchGrid{static_cast<int32_t>(tokens) / width, width});
+    }
     one.left = reduced(method, one.params, one.clip);
     std::vector<double> numbers;
     for (const Json& row : c.at("rows").as_array()) {
