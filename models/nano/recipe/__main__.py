@@ -47,18 +47,30 @@ def train(given):
     print(f"step {training.train(assets.Assets(given.assets), given.out, given.steps, given.minutes, given.workers)}")
 
 
-def predict(given):
+def loaded(given):
+    """(assets, the trained model, its device)."""
     import torch
 
-    from .evaluate import predict as lines
     from .model.nano import Nano
     held = assets.Assets(given.assets)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = Nano(held, dtype=torch.bfloat16 if device.type == "cuda" else torch.float32)
     model.load(given.weights)
+    return held, model.to(device).eval(), device
+
+
+def predict(given):
+    from .evaluate import predict as lines
+    held, model, device = loaded(given)
     with open(given.out, "w", encoding="utf-8") as file:
-        for line in lines(model.to(device).eval(), held, device, given.items, seeds.evaluation_seed(given.seed), given.keep):
+        for line in lines(model, held, device, given.items, given.seed, given.keep):
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def fixture(given):
+    from .fixture import write
+    held, model, _ = loaded(given)
+    print(write(model, held, given.out, given.task, given.seed, given.views, given.keep)["text"])
 
 
 def score(given):
@@ -94,6 +106,10 @@ def main():
     command(predict, "answers held-out items, as JSON lines", folder, ("--weights", {"type": Path, "required": True}),
             ("--seed", {"type": int, "default": seeds.EVALUATION_FROM}), ("--items", {"type": int, "default": 128}),
             ("--keep", {"type": float, "nargs": "+", "default": [1.0, .5, .25, .1]}), ("--out", {"type": Path, "required": True}))
+    command(fixture, "writes what the model computes for one held-out item", folder, ("--weights", {"type": Path, "required": True}),
+            ("task", {"choices": ["driving", "photos", "pages"]}), ("--seed", {"type": int, "default": seeds.EVALUATION_FROM}),
+            ("--views", {"type": int, "choices": [1, 2, 3, 6], "default": 1}), ("--keep", {"type": float, "default": .5}),
+            ("--out", {"type": Path, "required": True}))
     command(score, "scores predictions", ("predictions", {"type": Path}))
     given = parser.parse_args()
     try:

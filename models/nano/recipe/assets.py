@@ -47,11 +47,14 @@ def fetched(packages, folder):
 
 
 def name_in(text):
-    """The name that a stamp's description gives, or nothing: 'A red kangaroo.' -> 'red kangaroo'."""
+    """The name that a stamp's description gives, or nothing: 'A red kangaroo.' -> 'red kangaroo', 'Santa Claus.' stays."""
     first = re.split(r"[.!?:(,;—]", text.splitlines()[0].strip())[0] if text.strip() else ""
     name = re.sub(r"^(a|an|the|some|another)\s+", "", re.sub(r"[“”\"]", "", first).strip(), flags=re.I)
     words = name.split()
-    return name[0].lower() + name[1:] if words and len(words) <= 4 and not NO_NAMES & {word.lower() for word in words} else ""
+    if not words or len(words) > 4 or NO_NAMES & {word.lower() for word in words}:
+        return ""
+    proper = any(word != word.lower() for word in [name[1:2], *words[1:]])
+    return name if proper else name[0].lower() + name[1:]
 
 
 def stamps(root, out):

@@ -60,7 +60,8 @@ def context(item, names):
 
 @dataclasses.dataclass
 class Script:
-    """Token ids behind the visual tokens. `labelled` are places of ids to be learnt; `answers` (from, to) places of each answer;
+    """Token ids behind the visual tokens. `labelled` are places of ids to be learnt; `answers` (from, to) places of each answer
+    without its end mark;
     `lines` places of each written line."""
     ids: list
     labelled: list
@@ -81,7 +82,7 @@ def script(tokenizer, item, names, turns):
             made.ids += tokenizer.encode(NEXT + turn.question + ANSWER).ids
         if turn.answer:
             answer = tokenizer.encode(turn.answer + END).ids
-            made.answers.append((len(made.ids), len(made.ids) + len(answer)))
-            made.labelled += range(*made.answers[-1])
+            made.answers.append((len(made.ids), len(made.ids) + len(answer) - 1))
+            made.labelled += range(len(made.ids), len(made.ids) + len(answer))
             made.ids += answer
     return made

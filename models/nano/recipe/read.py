@@ -12,8 +12,6 @@ def answers(model, batch, device, random=None):
     """For each item of a batch whose items have one turn each: {"text", "box", "view", "time", "sure"}. `random` only where shares are invented."""
     model.eval()
     tokens, names, grid = step.seen_tokens(model, batch, device, random)
-    if random is not None:
-        names = [[] for _ in names]
     visual, row_of, _ = model.fewer(tokens, batch.keep, step.padded_questions(model, batch.turns) if tokens.shape[1] > 1 else None)
     found = []
     for i, (item, turns) in enumerate(zip(batch.items, batch.turns)):

@@ -38,11 +38,6 @@ class Scene:
     danger: object = None
 
 
-def our_lane(lane):
-    """d of the middle of a lane in our direction; lane 0 is at the kerb and our own is d = 0."""
-    return lane * LANE_METRES
-
-
 class Script:
     """Writes the actors of one scene: each method adds one that collides in about `wanted` seconds at the clip's end, or none (inf)."""
 
@@ -121,26 +116,21 @@ class Script:
         self.add("cyclist", self.color("cyclist"), "rides ahead", s, d, speed_s=speed, role="cause")
 
     def cuts_in(self, wanted):
-        """From the lane beside us into ours, slower than we are."""
+        """From the lane on our left into ours, slower than we are."""
         if self.scene.lanes < 2:
             return self.ahead(wanted)
-        side = 1 if self.side_lane() > 0 else -1
         name, across = self.vehicle(), self.uniform(0.9, 1.6)
         closing = self.uniform(0.25, 0.7) * self.our_speed
-        d_end = side * self.uniform(1.4, 2.4)
+        d_end = self.uniform(1.4, 2.4)
         if not np.isfinite(wanted):
-            closing, across, d_end = -self.uniform(0.0, 2.0), 0.0, side * LANE_METRES
+            closing, across, d_end = -self.uniform(0.0, 2.0), 0.0, LANE_METRES
         gap = closing * wanted if np.isfinite(wanted) else self.uniform(4, 20)
         speed = self.our_speed - closing
         s_end = self.our_end + gap + SIZES[name][0] / 2 + SIZES["car"][0] / 2
         motion = "cuts in" if np.isfinite(wanted) else "drives beside us"
-        start = max(self.end - (LANE_METRES - abs(d_end)) / across, 0) if across else 0.0
-        self.add(name, self.color(), motion, s_end - speed * self.end, d_end + side * across * (self.end - start),
-                 speed_s=speed, speed_d=-side * across, side_from=start, role="cause")
-
-    def side_lane(self):
-        """d of a lane beside ours that goes our way."""
-        return LANE_METRES
+        start = max(self.end - (LANE_METRES - d_end) / across, 0) if across else 0.0
+        self.add(name, self.color(), motion, s_end - speed * self.end, d_end + across * (self.end - start),
+                 speed_s=speed, speed_d=-across, side_from=start, role="cause")
 
     def oncoming_drifts(self, wanted):
         """Comes towards us, over the middle line if it is to collide."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..seeds import EVALUATION_FROM, choose
 from .risk import LEVELS, judge
-from .scene import TIMES_OF_DAY, WEATHERS, Scene
+from .scene import COLORS, TIMES_OF_DAY, WEATHERS, Scene
 from .traffic import LANE_METRES, SIZES, Track
 
 STEP_SECONDS, RUN_SECONDS = .1, 900
@@ -21,7 +21,6 @@ OUR_LANE_Y = -1.5 * LANE_METRES
 REACH_METRES = 70          # others farther away are left out
 SHARES = {"car": .62, "van": .14, "truck": .1, "bus": .06, "motorcycle": .08}
 FLOWS = (("we", "W", "E", 700), ("ew", "E", "W", 600), ("ns", "N", "S", 160), ("sn", "S", "N", 160), ("wn", "W", "N", 60), ("es", "E", "S", 60))
-COLORS = ("white", "black", "grey", "silver", "red", "blue", "green", "yellow", "orange", "brown")
 
 
 def element(name, children=(), **attributes):
@@ -189,7 +188,7 @@ def scene_of(recorded, random):
     times = np.array(recorded["times"])
     own = np.array(recorded["ours"])
     ours = track("car", "grey", recorded["motion"], np.stack([own[:, 0], 0 * times, 0 * times, own[:, 1]], 1), times, False)
-    actors = [track(a["name"], choose(random, COLORS) if random else "grey", a["motion"], np.array(a["values"]), times, a["braking"])
+    actors = [track(a["name"], choose(random, tuple(COLORS)) if random else "grey", a["motion"], np.array(a["values"]), times, a["braking"])
               for a in recorded["actors"]]
     scene = Scene("city street", "day", "clear", 2, ours, recorded["motion"], actors, [], 0.0, None, recorded["junction"], recorded["light"], times)
     if random:

@@ -29,10 +29,6 @@ def date(random):
     return f"{day} {month} {year}" if random.random() < .5 else f"{month} {day}, {year}"
 
 
-def money(random, low=5, high=5000):
-    return f"{random.uniform(low, high):,.2f}"
-
-
 def several(random, options, count):
     return [options[i] for i in random.permutation(len(options))[:count]]
 

@@ -1,10 +1,13 @@
 import json
 import tempfile
 import unittest
+from pathlib import Path
+from unittest import mock
 
 import numpy as np
 
 from recipe import seeds
+from recipe.assets import name_in, pack, unpack
 from recipe.driving import risk, sumo, words
 from recipe.driving.draw import VIEWS, Camera, projected
 from recipe.driving.sample import sample
@@ -32,6 +35,25 @@ class Seeds(unittest.TestCase):
         names = [f"thing {i}" for i in range(2000)]
         self.assertAlmostEqual(np.mean([seeds.held_out(name) for name in names]), .1, delta=.02)
         self.assertEqual(seeds.held_out("koala"), seeds.held_out("koala"))
+
+
+class Assets(unittest.TestCase):
+    def test_a_description_gives_a_name_or_none(self):
+        for text, name in (("A red kangaroo.\nca.utf8=Un", "red kangaroo"), ("Santa Claus!", "Santa Claus"), ("“Fuji” apple", "fuji apple"),
+                           ("An apple: it is red", "apple"), ("Eat your broccoli.", ""), ("", ""), ("One two three four five", "")):
+            self.assertEqual(name_in(text), name)
+
+    def test_pieces_join_to_what_was_cut_and_a_damaged_one_is_named(self):
+        with tempfile.TemporaryDirectory() as folder:
+            whole, pieces, again = (Path(folder) / name for name in ("whole", "pieces", "again"))
+            whole.mkdir()
+            (whole / "a").write_bytes(bytes(range(256)) * 100)
+            with mock.patch("recipe.assets.PIECE_BYTES", 10_000):
+                self.assertGreater(len(pack(whole, pieces)), 2)
+            unpack(pieces, again)
+            self.assertEqual((again / "a").read_bytes(), (whole / "a").read_bytes())
+            (pieces / "part-01").write_bytes(b"")
+            self.assertRaisesRegex(ValueError, "part-01: expected a piece", unpack, pieces, again)
 
 
 class Risk(unittest.TestCase):
