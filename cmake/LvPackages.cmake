@@ -53,4 +53,17 @@ endif()
 if(LV_TEXT)
   pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
   pkg_check_modules(ICU REQUIRED IMPORTED_TARGET icu-uc)
+  # XGrammar has no package with a library for C++. Its sources are compiled without our flags, a few at a time: most
+  # of their cost is the headers that they share.
+  if(NOT EXISTS ${LV_XGRAMMAR_ROOT}/cpp/grammar_matcher.cc)
+    message(FATAL_ERROR "XGrammar: ${LV_XGRAMMAR_ROOT}/cpp not found. Run ./longview once, or set LV_XGRAMMAR_ROOT.")
+  endif()
+  file(GLOB xgrammar_sources CONFIGURE_DEPENDS ${LV_XGRAMMAR_ROOT}/cpp/*.cc ${LV_XGRAMMAR_ROOT}/cpp/*/*.cc)
+  add_library(lv_xgrammar STATIC EXCLUDE_FROM_ALL ${xgrammar_sources})
+  set_target_properties(lv_xgrammar PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 7)
+  target_include_directories(lv_xgrammar SYSTEM PUBLIC ${LV_XGRAMMAR_ROOT}/include ${LV_XGRAMMAR_ROOT}/3rdparty/dlpack
+    PRIVATE ${LV_XGRAMMAR_ROOT}/3rdparty/picojson)
+  target_compile_definitions(lv_xgrammar PUBLIC XGRAMMAR_ENABLE_CPPTRACE=0 XGRAMMAR_ENABLE_INTERNAL_CHECK=0)
+  target_compile_options(lv_xgrammar PRIVATE -fPIC -w -O2)
+  target_link_libraries(lv_xgrammar PUBLIC Threads::Threads)
 endif()

