@@ -187,7 +187,8 @@ def fuzz(target, build, seconds):
     kept = corpus.with_name(target + ".small")
     shutil.rmtree(kept, ignore_errors=True)
     kept.mkdir()
-    merged = subprocess.run([program, "-merge=1", f"-max_len={MAX_BYTES}", "-timeout=25", "-rss_limit_mb=2048", kept, corpus], capture_output=True, env=environment)
+    merged = subprocess.run([program, "-merge=1", f"-max_len={MAX_BYTES}", "-timeout=25", "-rss_limit_mb=2048", f"-artifact_prefix={build}/crashes/{target}_", kept,
+                             corpus], capture_output=True, env=environment)
     if merged.returncode == 0:
         shutil.rmtree(corpus)
         kept.rename(corpus)
