@@ -126,5 +126,14 @@ TEST_CASE("reported: tells what came in, what goes out, and how like it is") {
   CHECK(out.reports[0].milliseconds >= 0);
 }
 
+TEST_CASE("means around a centre are of all members, or of the others") {
+  const at::Tensor features = at::tensor({1.f, 3.f, 8.f, 7.f}).view({4, 1});
+  const CentredGroups groups(features, at::tensor({1, 3}, at::kLong),
+                             at::tensor({0, 0, 0, 1}, at::kLong));
+  CHECK(at::equal(groups.centres, at::tensor({3.f, 7.f}).view({2, 1})));
+  CHECK(at::equal(groups.means(), at::tensor({4.f, 7.f}).view({2, 1})));
+  CHECK(at::equal(groups.means_of_others(), at::tensor({4.5f, 0.f}).view({2, 1})));
+}
+
 }  // namespace
 }  // namespace lv::vision
