@@ -71,6 +71,7 @@ const Registry<Compressor, Params>& compressors() {
                                                     {"keep_all", make_keep_all},
                                                     {"pool", make_pool},
                                                     {"prumerge", make_prumerge},
+                                                    {"sttm", make_sttm},
                                                     {"tome", make_tome},
                                                     {"uniform", make_uniform},
                                                     {"visionzip", make_visionzip},

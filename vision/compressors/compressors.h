@@ -48,6 +48,7 @@ std::unique_ptr<Compressor> make_holitom(Params params);
 std::unique_ptr<Compressor> make_keep_all(Params params);
 std::unique_ptr<Compressor> make_pool(Params params);
 std::unique_ptr<Compressor> make_prumerge(Params params);
+std::unique_ptr<Compressor> make_sttm(Params params);
 std::unique_ptr<Compressor> make_tome(Params params);
 std::unique_ptr<Compressor> make_uniform(Params params);
 std::unique_ptr<Compressor> make_visionzip(Params params);

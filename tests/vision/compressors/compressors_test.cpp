@@ -169,7 +169,7 @@ std::vector<std::pair<std::string, std::string>> random_list(uint32_t seed) {
   for (int64_t i = 0; i < 1 + static_cast<int64_t>(draws[0].item<float>() * 3.99); ++i) {
     const auto n = static_cast<size_t>(draws[1 + 2 * i].item<float>() *
                                        static_cast<float>(names.size()) * 0.999F);
-    if (names[n] == "pool" && i > 0) continue;  // needs the encoder's grid
+    if ((names[n] == "pool" || names[n] == "sttm") && i > 0) continue;  // need the encoder's grid
     const double keep = std::max(0.05, draws[2 + 2 * i].item<double>());
     list.emplace_back(names[n], keep_of(names[n], std::to_string(keep)));
   }
@@ -219,7 +219,7 @@ TEST_CASE("lists of methods: what comes out stands for all that went in, once ea
 }
 
 TEST_CASE("merging methods: every token lies within the box of a row") {
-  const auto name = GENERATE("tome", "pool", "flashvid", "prumerge", "keep_all");
+  const auto name = GENERATE("tome", "pool", "flashvid", "prumerge", "sttm", "keep_all");
   const auto keep = GENERATE("0.2", "0.25", "0.5");
   ClipTokens clip = film_clip(film_of(72, 6, 25, 8, 0.3));
   clip.visual.saliency = saliency_of(72, 6, 25);
