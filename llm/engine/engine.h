@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "llm/engine/token_constraint.h"
 #include "llm/models/causal_lm.h"
 #include "pipeline/types/prompt.h"
 
@@ -26,6 +27,7 @@ struct EngineRequest {
   /// [n], equal for rows that are equal: later prompts that begin alike need not be read again.
   /// Empty: nothing is remembered.
   std::vector<uint64_t> row_keys;
+  std::shared_ptr<TokenConstraint> constraint;  // of this answer alone; null for any token
 };
 
 struct EngineLimits {

@@ -20,7 +20,7 @@ namespace lv::llm {
 /// One answer in the making.
 struct Run {
   Run(EngineRequest asked, int64_t vocabulary, bool guessing)
-      : request(std::move(asked)), sampler(request.options, vocabulary) {
+      : request(std::move(asked)), sampler(request.options, vocabulary, request.constraint) {
     planned_length = std::min(prompt() + request.options.max_tokens, request.context_tokens);
     sampler.observe(request.prompt_ids);
     if (guessing) guesses.observe(request.prompt_ids);

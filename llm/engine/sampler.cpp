@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <utility>
 
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
@@ -65,8 +66,10 @@ void cut(std::vector<Candidate>& sorted, double top_p, double min_p) {
 
 }  // namespace
 
-Sampler::Sampler(const GenerationOptions& options, int64_t vocabulary)
+Sampler::Sampler(const GenerationOptions& options, int64_t vocabulary,
+                 std::shared_ptr<TokenConstraint> constraint)
     : options_(options),
+      constraint_(std::move(constraint)),
       seen_(static_cast<size_t>(vocabulary)),
       scores_(static_cast<size_t>(vocabulary)) {}
 
@@ -96,6 +99,11 @@ int64_t Sampler::next(const at::Tensor& logits) {
   const auto best = std::max_element(scores_.begin(), scores_.end());
   check(!broken && std::isfinite(*best), ErrorCode::kInternal,
         "logits: expected finite numbers, got NaN or infinity");
+  if (constraint_) {
+    constraint_->mask(scores_);
+    check(std::isfinite(*std::max_element(scores_.begin(), scores_.end())), ErrorCode::kInternal,
+          "logits: expected a finite one that the constraint allows, got none");
+  }
   penalise(scores_);
   int64_t id = 0;
   if (options_.temperature == 0) {
@@ -112,6 +120,7 @@ int64_t Sampler::next(const at::Tensor& logits) {
     }
     id = candidates[chosen].id;
   }
+  if (constraint_) constraint_->accept(id);
   ++drawn_;
   seen_[static_cast<size_t>(id)] = true;
   return id;

@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 #include <chrono>
+#include <cmath>
 #include <limits>
 #include <string>
 #include <thread>
@@ -148,6 +149,38 @@ TEST_CASE("engine fails the run whose logits are no numbers, and no other") {
   const auto good = engine.start(request_of(golden("input_ids")[0], 6));
   CHECK_THROWS_WITH(bad->next(), Catch::Contains("expected finite numbers"));
   CHECK(rest_of(*good) == golden_ids());
+}
+
+TEST_CASE("engine keeps each answer to its own constraint, and serves others when one throws") {
+  /// Allows multiples of `step`, `count` times.
+  struct Multiples : TokenConstraint {
+    Multiples(int64_t s, int64_t c) : step(s), count(c) {}
+    void mask(std::span<float> scores) override {
+      check(count-- > 0, ErrorCode::kInternal, "constraint: expected no more tokens");
+      for (size_t id = 0; id < scores.size(); ++id) {
+        if (static_cast<int64_t>(id) % step != 0) scores[id] = -INFINITY;
+      }
+    }
+    void accept(int64_t) override {}
+    int64_t step, count;
+  };
+  constexpr int64_t kCount = 4;
+  const auto request = [](int64_t i) {
+    EngineRequest asked = sampled_request(i);
+    if (i > 0) asked.constraint = std::make_shared<Multiples>(i + 1, i == 3 ? 2 : 100);
+    return asked;
+  };
+  std::vector<std::vector<int64_t>> alone;
+  for (int64_t i = 0; i < 3; ++i) {
+    Engine engine(tiny_model());
+    alone.push_back(rest_of(*engine.start(request(i))));
+    for (const int64_t id : alone.back()) CHECK(id % (i + 1) == 0);
+  }
+  Engine engine(tiny_model());
+  std::vector<std::unique_ptr<TokenStream>> streams;
+  for (int64_t i = 0; i < kCount; ++i) streams.push_back(engine.start(request(i)));
+  CHECK_THROWS_WITH(rest_of(*streams[3]), Catch::Contains("expected no more tokens"));
+  for (size_t i = 0; i < 3; ++i) CHECK(rest_of(*streams[i]) == alone[i]);
 }
 
 TEST_CASE("engine drops what nobody wants any more and goes on") {

@@ -115,6 +115,33 @@ TEST_CASE("sampler's draws depend on the seed and the place alone") {
   CHECK(from_a != from_c);
 }
 
+TEST_CASE("sampler chooses among what a constraint leaves, and tells it what was chosen") {
+  struct After : TokenConstraint {
+    void mask(std::span<float> scores) override {
+      for (size_t id = 0; id < scores.size(); ++id) {
+        if (!allowed.contains(static_cast<int64_t>(id))) scores[id] = -INFINITY;
+      }
+    }
+    void accept(int64_t id) override { accepted.push_back(id); }
+    std::set<int64_t> allowed{1, 3};
+    std::vector<int64_t> accepted;
+  };
+  const double temperature = GENERATE(0.0, 1.0);
+  GenerationOptions options = hot(temperature);
+  options.repetition_penalty = 1.3;  // whose seen tokens stay forbidden
+  const auto constraint = std::make_shared<After>();
+  Sampler sampler(options, 4, constraint);
+  sampler.observe({0, 2});
+  std::vector<int64_t> chosen;
+  for (int i = 0; i < 100; ++i) chosen.push_back(sampler.next(logits_of(kShares)));
+  CHECK(constraint->accepted == chosen);
+  CHECK(std::set<int64_t>(chosen.begin(), chosen.end()) ==
+        (temperature > 0 ? std::set<int64_t>{1, 3} : std::set<int64_t>{1}));
+  constraint->allowed = {};
+  CHECK_THROWS_WITH(sampler.next(logits_of(kShares)),
+                    Catch::Contains("that the constraint allows"));
+}
+
 TEST_CASE("sampler refuses logits that are no numbers") {
   Sampler sampler({}, 2);
   const float nan = std::numeric_limits<float>::quiet_NaN();
