@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "llm/generate/stop_filter.h"
+#include "llm/grammar/json_constraints.h"
 #include "llm/models/worn_weights.h"
 
 namespace lv::llm {
@@ -18,7 +19,8 @@ namespace {
 /// One answer: tokens to text, up to a stop word.
 class Answer {
  public:
-  Answer(Engine& engine, const LanguageModel& model, const Prompt& prompt)
+  Answer(Engine& engine, const LanguageModel& model, const JsonConstraints& json,
+         const Prompt& prompt)
       : filter_(prompt.options.stop), decoder_(model.tokenizer()) {
     c10::InferenceMode no_autograd;
     const TokenSequence sequence = model.read(prompt);
@@ -35,6 +37,9 @@ class Answer {
     request.context_tokens = model.context_tokens();
     if (!sequence.adapters.empty()) {
       request.worn = std::make_shared<const WornWeights>(sequence.adapters, model.model()->shape());
+    }
+    if (!request.options.json_schema.empty()) {
+      request.constraint = json.make(request.options.json_schema);
     }
     prompt_tokens_ = request.embeddings.size(0);
     tokens_ = engine.start(std::move(request));
@@ -102,14 +107,15 @@ class Answer {
 
 class Answers : public Source<TextDelta> {
  public:
-  Answers(Engine& engine, const LanguageModel& model, SourcePtr<Prompt> prompts)
-      : engine_(engine), model_(model), prompts_(std::move(prompts)) {}
+  Answers(Engine& engine, const LanguageModel& model, const JsonConstraints& json,
+          SourcePtr<Prompt> prompts)
+      : engine_(engine), model_(model), json_(json), prompts_(std::move(prompts)) {}
 
   std::optional<TextDelta> next() override {
     if (!answer_) {
       const std::optional<Prompt> prompt = prompts_->next();
       if (!prompt) return std::nullopt;
-      answer_.emplace(engine_, model_, *prompt);
+      answer_.emplace(engine_, model_, json_, *prompt);
     }
     TextDelta delta = answer_->next();
     delta.sequence = sequence_;
@@ -123,6 +129,7 @@ class Answers : public Source<TextDelta> {
  private:
   Engine& engine_;
   const LanguageModel& model_;
+  const JsonConstraints& json_;
   SourcePtr<Prompt> prompts_;
   std::optional<Answer> answer_;
   int64_t sequence_ = 0;
@@ -131,14 +138,17 @@ class Answers : public Source<TextDelta> {
 class Generate : public Stage<Prompt, TextDelta> {
  public:
   Generate(LanguageModelPtr model, EngineLimits limits)
-      : model_(std::move(model)), engine_(std::make_unique<Engine>(model_->model(), limits)) {}
+      : model_(std::move(model)),
+        json_(model_->tokenizer(), model_->model()->shape().vocabulary, model_->stop_ids()),
+        engine_(std::make_unique<Engine>(model_->model(), limits)) {}
 
   SourcePtr<TextDelta> start(SourcePtr<Prompt> input) const override {
-    return std::make_unique<Answers>(*engine_, *model_, std::move(input));
+    return std::make_unique<Answers>(*engine_, *model_, json_, std::move(input));
   }
 
  private:
   LanguageModelPtr model_;
+  JsonConstraints json_;
   std::unique_ptr<Engine> engine_;
 };
 

@@ -14,8 +14,9 @@ namespace lv::llm {
 /// depend on one another.
 ///
 /// The last piece of an answer says why it ended and how many tokens it took; the token that ends
-/// it does not count. Throws kOutOfRange on a prompt that the context does not hold, and what
-/// WornWeights throws on adapters that the model cannot wear.
+/// it does not count. An answer that a JSON schema was given for is JSON if it ends by itself.
+/// Throws kOutOfRange on a prompt that the context does not hold, and what WornWeights throws on
+/// adapters that the model cannot wear, and JsonConstraints on schemas.
 StagePtr<Prompt, TextDelta> make_generate(LanguageModelPtr model, EngineLimits limits = {});
 
 }  // namespace lv::llm

@@ -71,6 +71,16 @@ struct Tokenizer::State {
     return it != by_id.end() && it->second.special;
   }
 
+  /// What a token adds to a text, `first` to an empty one.
+  std::string bytes(std::string token, bool first) const {
+    if (parts.decoder) {
+      parts.decoder->apply_next(token, first);
+    } else if (!first) {
+      token.insert(0, 1, ' ');
+    }
+    return token;
+  }
+
   void encode_text(std::string text, bool first, std::vector<int64_t>& ids) const {
     Words words{{std::move(text), first}};
     if (parts.pre_tokenizer) parts.pre_tokenizer->apply(words);
@@ -158,6 +168,11 @@ const std::string& Tokenizer::token(int64_t id) const {
 
 bool Tokenizer::is_special(int64_t id) const { return state_->is_special(id); }
 
+std::string Tokenizer::bytes(int64_t id) const {
+  const std::string* token = state_->find(id);
+  return token == nullptr || is_special(id) ? std::string() : state_->bytes(*token, false);
+}
+
 int64_t Tokenizer::size() const {
   const int64_t added = state_->by_id.empty() ? 0 : state_->by_id.rbegin()->first + 1;
   return std::max(added, state_->parts.model->vocabulary().size());
@@ -171,14 +186,8 @@ std::string StreamDecoder::push(int64_t id) {
   const Tokenizer::State& state = *tokenizer_->state_;
   const std::string* token = state.find(id);
   if (token == nullptr || (skip_special_ && state.is_special(id))) return {};
-  std::string bytes = *token;
-  if (state.parts.decoder) {
-    state.parts.decoder->apply_next(bytes, first_);
-  } else if (!first_) {
-    bytes.insert(0, 1, ' ');
-  }
+  pending_ += state.bytes(*token, first_);
   first_ = false;
-  pending_ += bytes;
   size_t end = 0;
   bool incomplete = false;
   while (end < pending_.size()) {

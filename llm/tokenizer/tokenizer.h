@@ -46,6 +46,9 @@ class Tokenizer {
   /// The token as the vocabulary writes it. Throws kOutOfRange.
   const std::string& token(int64_t id) const;
   bool is_special(int64_t id) const;
+  /// What the token adds to a text that has begun; may end within a character. Empty for special
+  /// tokens and for ids that are not in the vocabulary.
+  std::string bytes(int64_t id) const;
   /// One more than the largest id.
   int64_t size() const;
 

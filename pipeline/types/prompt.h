@@ -30,6 +30,9 @@ struct Message {
   std::string tool_name = {};             // of a tool: its own
 };
 
+/// Of a JSON schema, in bytes.
+constexpr size_t kMaxSchemaBytes = 1 << 16;
+
 /// How the next token is chosen and when to stop.
 struct GenerationOptions {
   int64_t max_tokens = 128;
@@ -40,6 +43,7 @@ struct GenerationOptions {
   double repetition_penalty = 1;  // over the prompt and what was generated
   uint64_t seed = 0;  // a sequence's draws depend on this and on nothing that runs beside it
   std::vector<std::string> stop;  // text that ends the answer and is not part of it
+  std::string json_schema;  // that the answer obeys, see llm/grammar/json_schema.h; empty: any text
 };
 
 /// What a language model is asked: a conversation that may hold visual tokens, compressed before

@@ -180,6 +180,11 @@ void validate(const Prompt& prompt) {
         "min_p: expected 0 to 1");
   check(options.repetition_penalty > 0, ErrorCode::kInvalidArgument,
         "repetition_penalty: expected more than 0");
+  check(options.json_schema.size() <= kMaxSchemaBytes, ErrorCode::kInvalidArgument,
+        "json_schema: expected at most " + std::to_string(kMaxSchemaBytes) + " bytes, got " +
+            std::to_string(options.json_schema.size()));
+  check(options.json_schema.empty() || options.stop.empty(), ErrorCode::kInvalidArgument,
+        "stop: expected none beside json_schema, which says where the answer ends");
   validate(prompt.adapters);
 }
 

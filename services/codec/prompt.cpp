@@ -14,6 +14,7 @@ void to_proto(const GenerationOptions& options, v1::GenerationOptions* message) 
   message->set_repetition_penalty(options.repetition_penalty);
   message->set_seed(options.seed);
   put_texts(options.stop, message->mutable_stop());
+  message->set_json_schema(valid_utf8(options.json_schema));
 }
 
 GenerationOptions from_proto(const v1::GenerationOptions& message) {
@@ -26,6 +27,7 @@ GenerationOptions from_proto(const v1::GenerationOptions& message) {
   if (message.has_repetition_penalty()) options.repetition_penalty = message.repetition_penalty();
   options.seed = message.seed();
   options.stop.assign(message.stop().begin(), message.stop().end());
+  options.json_schema = message.json_schema();
   check_number(static_cast<double>(options.max_tokens), "max_tokens", 1);
   check_number(options.temperature, "temperature");
   check_number(static_cast<double>(options.top_k), "top_k");

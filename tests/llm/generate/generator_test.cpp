@@ -109,6 +109,48 @@ TEST_CASE("generate draws the same answer from the same seed") {
   CHECK(answer(prompt).text == answer(prompt).text);
 }
 
+TEST_CASE("generate answers in JSON that obeys a schema, each stream its own, beside free ones") {
+  Prompt free = prompt_of("Name an animal and its colour.", 12);
+  free.options.temperature = 1;
+  const std::string before = answer(free).text;
+  const std::vector<std::string> schemas{
+      R"({"properties": {"animal": {"enum": ["cat", "crow"]}, "legs": {"type": "integer", "maximum": 9,
+          "minimum": 0}}, "required": ["animal", "legs"]})",
+      R"({"type": "array", "items": {"type": "boolean"}, "maxItems": 3})"};
+  std::vector<SourcePtr<TextDelta>> streams;
+  for (const std::string& schema : schemas) {
+    Prompt prompt = prompt_of("Name an animal and count its legs, in JSON.", 30);
+    prompt.options.temperature = 1;
+    prompt.options.json_schema = schema;
+    streams.push_back(generate().start(source_of_one(prompt)));
+  }
+  streams.push_back(generate().start(source_of_one(free)));
+  std::vector<std::string> texts;
+  for (const auto& stream : streams) {
+    texts.emplace_back();
+    for (const TextDelta& delta : collect(*stream)) {
+      texts.back() += delta.text;
+      if (delta.last && texts.size() < 3) CHECK(delta.finish == FinishReason::kStop);
+    }
+  }
+  INFO(texts[0] << "\n" << texts[1]);
+  const Json animal = parse_json(texts[0], "answer");
+  CHECK((animal.at("animal") == "cat" || animal.at("animal") == "crow"));
+  CHECK((animal.at("legs").as_int() >= 0 && animal.at("legs").as_int() <= 9));
+  for (const Json& item : parse_json(texts[1], "answer").as_array()) CHECK(item.is_bool());
+  CHECK(texts[2] == before);
+}
+
+TEST_CASE("generate says when max_tokens cut JSON off, and what it cannot obey") {
+  Prompt prompt = prompt_of("Count.", 4);
+  prompt.options.json_schema = R"({"type": "array", "items": {"type": "integer"}, "minItems": 9})";
+  const Result cut = answer(prompt);
+  CHECK(cut.last.finish == FinishReason::kLength);
+  CHECK_THROWS(parse_json(cut.text, "answer"));
+  prompt.options.json_schema = R"({"enum": []})";
+  CHECK_THROWS_WITH(answer(prompt), Catch::Contains("json_schema: #: enum"));
+}
+
 TEST_CASE("generate reads visual tokens where they stand") {
   Prompt prompt = prompt_of("What is this?", 3);
   const int64_t without = answer(prompt).last.prompt_tokens;

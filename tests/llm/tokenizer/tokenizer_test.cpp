@@ -47,6 +47,19 @@ Json tiny(const std::string& key = "", const std::string& value = "") {
 
 }  // namespace
 
+TEST_CASE("tokenizer: a token's bytes are what it adds to a text", "[tokenizer]") {
+  const auto name = GENERATE(as<std::string>(), "byte_level", "byte_fallback", "metaspace");
+  const TokenizerPtr tokenizer = load(name);
+  for (const char* text : {"Hello, wörld", "a 日本", "x  y"}) {
+    std::string together;
+    for (const int64_t id : tokenizer->encode(text)) together += tokenizer->bytes(id);
+    INFO(name << ": " << together);
+    CHECK(together.ends_with(tokenizer->decode(tokenizer->encode(text))));
+  }
+  CHECK(tokenizer->bytes(tokenizer->id_of("<|im_end|>").value()).empty());
+  CHECK(tokenizer->bytes(tokenizer->size()).empty());
+}
+
 TEST_CASE("tokenizer: every family gives the reference's ids and texts", "[tokenizer]") {
   const auto name = GENERATE(as<std::string>(), "byte_level", "regex_split", "byte_fallback",
                              "metaspace", "unigram", "added_tokens", "precompiled");

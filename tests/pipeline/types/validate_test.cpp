@@ -114,6 +114,11 @@ TEST_CASE("prompts that ask for the impossible are refused by field") {
   refuses(prompt(), "top_k", [](auto& x) { x.options.top_k = -1; });
   refuses(prompt(), "top_p", [](auto& x) { x.options.top_p = 0; });
   refuses(prompt(), "min_p", [](auto& x) { x.options.min_p = 1.5; });
+  refuses(prompt(), "json_schema", [](auto& x) { x.options.json_schema.assign(1 << 17, ' '); });
+  refuses(prompt(), "stop", [](auto& x) {
+    x.options.json_schema = "{}";
+    x.options.stop = {"."};
+  });
   refuses(prompt(), "repetition_penalty", [](auto& x) { x.options.repetition_penalty = 0; });
   refuses(prompt(), "compressed.embeddings",
           [](auto& x) { x.messages[0].parts.emplace_back(CompressedTokens()); });

@@ -189,6 +189,20 @@ TEST_CASE("calls of tools survive the wire") {
   CHECK(got.tools[0].dump() == R"({"name":"clock","parameters":{}})");
 }
 
+TEST_CASE(
+    "a JSON schema survives the wire, and is refused if it is large or has stop words beside it") {
+  Prompt prompt = sample_prompt();
+  prompt.options.stop.clear();
+  prompt.options.json_schema = R"({"const": "é"})";
+  CHECK(round_trip<v1::Prompt>(prompt).options.json_schema == R"({"const": "é"})");
+  prompt.options.stop = {"."};
+  CHECK_THROWS_WITH(round_trip<v1::Prompt>(prompt), Catch::Contains("stop: expected none"));
+  prompt.options.stop.clear();
+  prompt.options.json_schema.assign((1 << 16) + 1, ' ');
+  CHECK_THROWS_WITH(round_trip<v1::Prompt>(prompt),
+                    Catch::Contains("json_schema: expected at most 65536 bytes, got 65537"));
+}
+
 TEST_CASE("generation options that are absent have their defaults") {
   const GenerationOptions options = from_proto(v1::GenerationOptions());
   CHECK(options.max_tokens == GenerationOptions().max_tokens);
