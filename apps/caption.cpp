@@ -169,7 +169,14 @@ void add_caption(CLI::App& program) {
       ->excludes("--upstream", "--model", "--mmproj")
       ->excludes(most)
       ->excludes(dry_run);
-  command->callback([flags] { run(*flags); });
+  command->callback([flags, command] {
+    if (!flags->generation.json_schema.empty()) {
+      // JSON is longer than a sentence, and repeats its marks.
+      if (command->count("--max-tokens") == 0) flags->generation.max_tokens = 256;
+      if (command->count("--repetition-penalty") == 0) flags->generation.repetition_penalty = 1;
+    }
+    run(*flags);
+  });
 }
 
 }  // namespace lv::apps

@@ -1,9 +1,30 @@
 #include "apps/flags.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <fstream>
 
 namespace lv::apps {
+namespace {
+
+/// A schema from the command line, or what is in the file of that name.
+std::string schema_text(const std::string& given) {
+  const size_t first = given.find_first_not_of(" \t\r\n");
+  if (first != given.npos && given[first] == '{') return given;
+  std::ifstream file(given, std::ios::binary);
+  std::string text(kMaxSchemaBytes + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<size_t>(std::max<std::streamsize>(file.gcount(), 0)));
+  if (text.empty()) {
+    throw CLI::ValidationError("--json-schema",
+                               "expected a file or JSON that begins with '{', got " + given);
+  }
+  return text;
+}
+
+}  // namespace
+
 void SamplingFlags::add_to(CLI::App& command) {
   auto* rule = command.add_option_group("frames", "Which pictures of a film to look at");
   rule->add_option("--frames", frames_,
@@ -57,7 +78,14 @@ void add_generation_flags(CLI::App& command, GenerationOptions& options) {
       ->check(CLI::Range(0.01, 100.0))
       ->capture_default_str();
   command.add_option("--seed", options.seed, "of the draws");
-  command.add_option("--stop", options.stop, "text that ends the answer");
+  auto* stop = command.add_option("--stop", options.stop, "text that ends the answer");
+  command
+      .add_option_function<std::string>(
+          "--json-schema",
+          [&options](const std::string& given) { options.json_schema = schema_text(given); },
+          "FILE or JSON: each answer is JSON that obeys this schema; changes the defaults to "
+          "--max-tokens 256 --repetition-penalty 1")
+      ->excludes(stop);
 }
 
 void CompressionFlags::add_to(CLI::App& command) {

@@ -30,7 +30,7 @@ class SamplingFlags {
 };
 
 /// How the answer is written: --max-tokens, --temperature, --top-k, --top-p, --min-p,
-/// --repetition-penalty, --seed, --stop.
+/// --repetition-penalty, --seed, --stop, --json-schema.
 void add_generation_flags(CLI::App& command, GenerationOptions& options);
 
 /// --compressor NAME[:key=value,...][+NAME...], repeatable, and --keep R.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "llm/grammar/json_schema.h"
 #include "pipeline/base/cancellation.h"
 #include "pipeline/base/error.h"
 #include "pipeline/stage/sources.h"
@@ -31,6 +32,7 @@ struct Run {
   StageClock clock;
   TaskResult result;
 
+  bool wants_json() const { return !request.options.json_schema.empty(); }
   void progress(std::string_view stage, double share) const {
     if (observer.progress) observer.progress(stage, share);
   }
@@ -146,15 +148,22 @@ VisualContext compress(Run& run, VisualTokens visual) {
   return std::move(*context);
 }
 
+void warn_once(TaskResult& result, std::string warning) {
+  if (std::ranges::find(result.warnings, warning) == result.warnings.end()) {
+    result.warnings.push_back(std::move(warning));
+  }
+}
+
 /// The model's answer about these scenes. Streams it to the observer if `stream`.
 std::string answer(Run& run, const std::vector<Scene>& scenes, const AdapterWeights& adapters,
                    bool stream) {
   const bool own_words = run.request.prompt.empty();
+  const bool begun = own_words && !run.wants_json();
   Prompt prompt;
   prompt.messages.push_back(
       message_about(scenes, own_words ? kDefaultRequest : run.request.prompt, run.stages.films));
   std::string text;
-  if (own_words) {
+  if (begun) {
     text = scenes.front().still ? kStillBeginning : kFilmBeginning;
     prompt.messages.push_back({"assistant", {text}});
   }
@@ -170,8 +179,20 @@ std::string answer(Run& run, const std::vector<Scene>& scenes, const AdapterWeig
     run.result.tokens.generated += delta->generated_tokens;
     run.result.tokens.cached += delta->cached_tokens;
     if (stream && run.observer.text) run.observer.text(delta->text);
+    if (run.wants_json() && delta->finish == FinishReason::kLength) {
+      warn_once(run.result, "an answer was cut off after " +
+                                std::to_string(delta->generated_tokens) +
+                                " tokens: its JSON is not whole");
+    }
   }
   return text;
+}
+
+/// The answer with what was heard and read, word for word; JSON is left as it is.
+std::string text_about(Run& run, const std::vector<Scene>& scenes, const AdapterWeights& adapters,
+                       bool stream) {
+  std::string written = answer(run, scenes, adapters, stream);
+  return run.wants_json() ? written : with_quotes(std::move(written), scenes);
 }
 
 void write_segments(Run& run, const std::vector<Scene>& scenes, const AdapterWeights& adapters) {
@@ -180,7 +201,7 @@ void write_segments(Run& run, const std::vector<Scene>& scenes, const AdapterWei
     const std::vector<Scene> one = {scenes[i]};
     // One scene alone: its text is the answer, which is written already.
     const std::string text =
-        scenes.size() == 1 ? run.result.text : with_quotes(answer(run, one, adapters, false), one);
+        scenes.size() == 1 ? run.result.text : text_about(run, one, adapters, false);
     run.result.segments.push_back({scenes[i].start_seconds, scenes[i].end_seconds, text});
   }
 }
@@ -195,6 +216,7 @@ TaskResult Captioner::caption(const CaptionRequest& request, const TaskObserver&
   check(!request.sources.empty(), ErrorCode::kInvalidArgument,
         "caption: expected at least one file, got none");
   // What cannot be asked for is said before anything long begins.
+  if (!request.options.json_schema.empty()) llm::exact_schema(request.options.json_schema);
   Run run{request,
           observer,
           stages_,
@@ -222,7 +244,7 @@ TaskResult Captioner::caption(const CaptionRequest& request, const TaskObserver&
     const std::vector<Scene> scenes =
         scenes_of(run.result, visual, tokens != nullptr ? *tokens : CompressedTokens());
     run.progress("generate", 0);
-    run.result.text = with_quotes(answer(run, scenes, weights, true), scenes);
+    run.result.text = text_about(run, scenes, weights, true);
     write_segments(run, scenes, weights);
   }
   run.result.peak_memory_bytes = peak_memory_bytes();

@@ -55,6 +55,16 @@ class CaptionTest(unittest.TestCase):
         self.assertEqual(result["tokens"]["visual_out"], report["tokens_out"])
         self.assertEqual(result["audio"], "absent")
 
+    def test_a_caption_obeys_a_json_schema(self):
+        schema = json.dumps({"properties": {"moves": {"type": "boolean"}, "count": {"enum": [0, 1, 2]}},
+                             "required": ["moves", "count"]})
+        result = result_of("caption", SAMPLES / "carphone_pristine.mp4", "--frames", "1", "--no-text",
+                           "--json-schema", schema)
+        answer = json.loads(result["text"])
+        self.assertEqual(list(answer), ["moves", "count"])
+        self.assertIsInstance(answer["moves"], bool)
+        self.assertIn(answer["count"], [0, 1, 2])
+
     def test_a_budget_of_visual_tokens_is_kept_and_foreseen(self):
         films = [SAMPLES / "carphone_pristine.mp4", SAMPLES / "bikes.mp4"]
         arguments = ("caption", *films, "--max-tokens", "1", "--no-text", "--no-audio", "--visual-tokens", "150")
@@ -192,6 +202,15 @@ class BadInputTest(unittest.TestCase):
         self.check_refused("caption", clip, "--visual-tokens", "9", "--compressor", "holitom", says=["holitom", "tome"])
         self.check_refused("caption", clip, "--dry-run", "--scenes", "0.3", says=["headers do not tell"])
         self.check_refused("caption", clip, "--compressor", "visionzip:keep=0.5", says=["visionzip", "attends"])
+
+    def test_json_schemas_that_cannot_be_obeyed(self):
+        clip = SAMPLES / "carphone_pristine.mp4"
+        for schema, says in (('{"enum": []}', "enum"), ("{", "expected JSON"), ('{"not": {}}', "'not'")):
+            self.check_refused("caption", clip, "--json-schema", schema, says=["json_schema", says])
+        path = self.written("schema.json", b'{"type": "text"}')
+        self.check_refused("caption", clip, "--json-schema", path, says=["json_schema: #: type"])
+        self.check_refused("caption", clip, "--json-schema", self.folder / "none", status=2, says=["none"])
+        self.check_refused("caption", clip, "--json-schema", "{}", "--stop", ".", status=2, says=["--stop"])
 
     def test_an_upstream_that_nobody_serves(self):
         self.check_refused("caption", SAMPLES / "carphone_pristine.mp4", "--upstream", "encode=127.0.0.1:1",

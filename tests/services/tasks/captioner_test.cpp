@@ -62,7 +62,8 @@ class Frames : public Stage<FrameBatch, VisualTokens> {
   mutable int runs = 0;
 };
 
-/// Answers with the features of the visual tokens that it is shown.
+/// Answers with the features of the visual tokens that it is shown; in JSON, as far as it comes, if
+/// that is asked for.
 class Reader : public MapStage<Prompt, TextDelta> {
  public:
   TextDelta map(Prompt prompt) const override {
@@ -74,6 +75,9 @@ class Reader : public MapStage<Prompt, TextDelta> {
       }
     }
     delta.last = true;
+    if (!prompt.options.json_schema.empty()) {
+      delta = {0, R"({"seen":)", true, FinishReason::kLength, 1, 3};
+    }
     return delta;
   }
 };
@@ -83,7 +87,8 @@ struct Told {
   int runs = 0;
 };
 
-Told told(const std::vector<std::string>& files, bool listen = false) {
+Told told(const std::vector<std::string>& files, bool listen = false,
+          const std::string& json_schema = "") {
   const auto frames = std::make_shared<Frames>();
   Stages stages;
   stages.decode_video = std::make_shared<Pictures>();
@@ -97,7 +102,8 @@ Told told(const std::vector<std::string>& files, bool listen = false) {
     request.sources.emplace_back();
     request.sources.back().name = file;
   }
-  request.prompt = "?";
+  if (json_schema.empty()) request.prompt = "?";
+  request.options.json_schema = json_schema;
   request.listen = listen;
   request.read = false;
   Told all;
@@ -128,6 +134,15 @@ TEST_CASE("a file without pictures is an error unless there is sound to tell") {
   REQUIRE(heard.result.warnings.size() == 1);
   CHECK(heard.result.warnings[0] == "no pictures: voice: no video stream");
   CHECK(told({"voice"}, true).result.tokens.visual_in == 0);
+}
+
+TEST_CASE("an answer in JSON is told as it is, and that it was cut off") {
+  const Told all = told({"film"}, true, "{}");
+  CHECK(all.result.text == R"({"seen":)");
+  REQUIRE(all.result.warnings.size() == 1);
+  CHECK(all.result.warnings[0] == "an answer was cut off after 3 tokens: its JSON is not whole");
+  CHECK_THROWS_MATCHES(told({"no such file"}, false, R"({"enum": []})"), Error,
+                       IsError(ErrorCode::kInvalidArgument, "json_schema: #: enum"));
 }
 
 }  // namespace lv::services
