@@ -99,7 +99,7 @@ class Reading {
     const int64_t end = read_ + rows.size(0);
     if (places_.defined()) step.positions = places_.slice(0, read_, end);
     const at::Tensor hidden = model_.forward(llm::pack({step}), {kv_, states_});
-    model_.forget_unseen(sequence_, length_, {kv_, states_});
+    model_.settle(sequence_, length_, {kv_, states_}, end >= prompt_tokens_);
     read_ = end;
     return hidden;
   }
