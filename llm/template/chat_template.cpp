@@ -18,7 +18,7 @@ constexpr int64_t kMaxRange = 100'000;  // as in jinja2's sandbox
 
 Text visual_text(size_t number) {
   check(number < kMaxVisuals, ErrorCode::kInvalidArgument,
-        "messages: expected at most " + std::to_string(kMaxVisuals) + " visual parts, got more");
+        "messages: expected at most 65534 visual parts, got more");
   std::string mark;
   append_utf8(mark, kFirstMark + static_cast<char32_t>(number));
   return Text(mark, kVisual);

@@ -108,7 +108,7 @@ Value json_filter(Interpreter& run, const Value& value, const Arguments& argumen
   const Value indent = arguments.get(2, "indent"), separators = arguments.get(3, "separators");
   if (indent.is_int()) {
     style.indent = static_cast<int>(std::clamp<int64_t>(indent.as_int(), 0, 32));
-    style.between_items = ",";
+    style.between_items.assign(1, ',');
   }
   if (separators.is_list() && separators.items().size() == 2) {
     style.between_items = separators.items()[0].str().bytes;

@@ -93,7 +93,9 @@ void append_json_string(Text& out, const Text& text) {
 }
 
 void append_line(Text& out, int indent, int level) {
-  if (indent >= 0) out.append("\n" + std::string(static_cast<size_t>(indent * level), ' '), 0);
+  if (indent < 0) return;
+  out.append("\n", kTemplate);
+  out.append(std::string(static_cast<size_t>(indent * level), ' '), kTemplate);
 }
 
 }  // namespace
