@@ -101,7 +101,7 @@ def main():
     command(preview, "writes a contact sheet with captions", *items, ("--out", {"type": Path, "default": Path("preview.png")}))
     command(truth, "prints what is true of items, one JSON record a line", *items)
     command(train, "trains, from where the last piece stopped", folder, ("--out", {"type": Path, "required": True}),
-            ("--steps", {"type": int, "default": 2000, "help": "of the whole training"}), ("--minutes", {"type": float, "default": 18}),
+            ("--steps", {"type": int, "default": 2000, "help": "of the whole training, or of the smoke run"}), ("--minutes", {"type": float, "default": 18}),
             ("--workers", {"type": int, "default": 15}), ("--smoke", {"action": "store_true", "help": "learns eight items by heart instead"}))
     command(predict, "answers held-out items, as JSON lines", folder, ("--weights", {"type": Path, "required": True}),
             ("--seed", {"type": int, "default": seeds.EVALUATION_FROM}), ("--items", {"type": int, "default": 128}),

@@ -53,9 +53,9 @@ def by_item(lines):
     return list(groups.values())
 
 
-def share(groups, right):
-    """Mean of right(line) over all lines of groups."""
-    return metrics.mean(right(line) for group in groups for line in group)
+def rate(groups, right):
+    """The mean of right(line) over all lines, drawn by items."""
+    return metrics.bootstrap([[right(line) for line in group] for group in groups], lambda drawn: metrics.mean(x for group in drawn for x in group))
 
 
 def correct(line):
@@ -63,8 +63,9 @@ def correct(line):
 
 
 def level_f1(groups):
-    pairs = [(words.read_assessment(line["text"])["level"], line["risk"]["level"]) for group in groups for line in group]
-    return metrics.macro_f1(pairs, LEVELS)
+    """Macro-F1 of the levels; an answer that does not parse is wrong."""
+    pairs = [[(words.read_assessment(line["text"])["level"], line["risk"]["level"]) for line in group] for group in groups]
+    return metrics.bootstrap(pairs, lambda drawn: metrics.macro_f1([pair for group in drawn for pair in group], LEVELS))
 
 
 def told_object(line):
@@ -73,9 +74,10 @@ def told_object(line):
     return metrics.any_word(said, "none") if not true else said.split(" in ")[0].split(" ")[-1:] == true.split(" in ")[0].split(" ")[-1:]
 
 
-def facts(groups):
-    pairs = [(words.facts_in(line["text"]), set(map(tuple, line["true"])), set(map(tuple, line["needed"]))) for group in groups for line in group]
-    return metrics.recall_and_precision(pairs)
+def facts(groups, which):
+    """Recall (which = 0) or precision (1) of what captions claim."""
+    told = [[(words.facts_in(line["text"]), set(map(tuple, line["true"])), set(map(tuple, line["needed"]))) for line in group] for group in groups]
+    return metrics.bootstrap(told, lambda drawn: metrics.recall_and_precision([each for group in drawn for each in group])[which])
 
 
 def caption_scores(lines):
@@ -97,27 +99,26 @@ def scores(lines):
     told = part("driving", "caption detailed")
     boxed = part("pages", only=lambda line: line["evidence"])
     answered = part("pages", *(kind for kind in {line["kind"] for line in lines if line["task"] == "pages"} if not kind.startswith("caption")))
-    draw = metrics.bootstrap
+    viewed = part("driving", "assess", only=lambda line: line["risk"]["object"] and line["views"] > 1)
+    spoken = by_item(line for line in lines if line["kind"] == "speech")
     return {
-        "driving.risk_macro_f1": draw(clear, level_f1),
-        "driving.risk_macro_f1_with_near": draw(assess, level_f1),
-        "driving.risk_parsed": draw(assess, lambda g: share(g, lambda line: words.read_assessment(line["text"])["level"] != "unknown")),
-        "driving.object_accuracy": draw(assess, lambda g: share(g, told_object)),
-        "driving.view_accuracy": draw(part("driving", "assess", only=lambda line: line["risk"]["object"] and line["views"] > 1), lambda g: share(
-            g, lambda line: words.read_assessment(line["text"])["view"] == line["risk"]["view"])),
-        "driving.evidence_iou": draw(endangered, lambda g: share(g, lambda line: metrics.box_iou(line["box"], line["risk"]["box"]))),
-        "driving.question_accuracy": draw(part("driving", *words.QUESTIONS), lambda g: share(g, correct)),
-        "driving.fact_recall": draw(told, lambda g: facts(g)[0]),
-        "driving.fact_precision": draw(told, lambda g: facts(g)[1]),
-        "photos.name_accuracy": draw(part("photos", "name"), lambda g: share(g, correct)),
-        "photos.heldout_name_accuracy": draw(part("photos", "name", held_out=True), lambda g: share(
-            g, lambda line: metrics.any_word(line["text"], line["answer"]))),
-        "photos.motion_accuracy": draw(part("photos", "motion"), lambda g: share(g, correct)),
-        "documents.anls": draw(answered, lambda g: share(g, lambda line: metrics.anls(line["text"], [line["answer"]]))),
-        "documents.box_iou": draw(boxed, lambda g: share(g, lambda line: metrics.box_iou(line["box"], line["evidence"][0]["box"]) >= .5)),
-        "captions.cider": draw(cider, lambda g: share(g, lambda line: line["score"])),
-        "speech.word_error_rate": draw(by_item(line for line in lines if line["kind"] == "speech"), lambda g: metrics.word_error_rate(
-            [(line["text"], line["answer"]) for group in g for line in group])),
+        "driving.risk_macro_f1": level_f1(clear),
+        "driving.risk_macro_f1_with_near": level_f1(assess),
+        "driving.risk_parsed": rate(assess, lambda line: words.read_assessment(line["text"])["level"] != "unknown"),
+        "driving.object_accuracy": rate(assess, told_object),
+        "driving.view_accuracy": rate(viewed, lambda line: words.read_assessment(line["text"])["view"] == line["risk"]["view"]),
+        "driving.evidence_iou": rate(endangered, lambda line: metrics.box_iou(line["box"], line["risk"]["box"])),
+        "driving.question_accuracy": rate(part("driving", *words.QUESTIONS), correct),
+        "driving.fact_recall": facts(told, 0),
+        "driving.fact_precision": facts(told, 1),
+        "photos.name_accuracy": rate(part("photos", "name"), correct),
+        "photos.heldout_name_accuracy": rate(part("photos", "name", held_out=True), lambda line: metrics.any_word(line["text"], line["answer"])),
+        "photos.motion_accuracy": rate(part("photos", "motion"), correct),
+        "documents.anls": rate(answered, lambda line: metrics.anls(line["text"], [line["answer"]])),
+        "documents.box_iou": rate(boxed, lambda line: metrics.box_iou(line["box"], line["evidence"][0]["box"]) >= .5),
+        "captions.cider": rate(cider, lambda line: line["score"]),
+        "speech.word_error_rate": metrics.bootstrap(spoken, lambda drawn: metrics.word_error_rate(
+            [(line["text"], line["answer"]) for group in drawn for line in group])),
     }
 
 

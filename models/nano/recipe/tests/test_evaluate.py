@@ -1,0 +1,58 @@
+import unittest
+from unittest import mock
+
+from recipe import evaluate, seeds
+from recipe.driving.sample import sample
+from recipe.prompts import Turn
+
+
+def lines_of(change=lambda turn: turn.answer):
+    """Predictions of six driving items, two of them of two views; change(turn) is what was answered."""
+    lines = []
+    for i, level in enumerate(("low", "medium", "high") * 2):
+        seed = seeds.EVALUATION_FROM + i
+        _, item = sample(seed, 1 + i % 2, level)
+        for turn in evaluate.asked(item, seeds.generator(seed, "asked")):
+            box = turn.evidence[0].box if turn.evidence else []
+            lines.append(evaluate.record(item, turn, {"text": change(turn), "box": box}, .5, False))
+    return lines
+
+
+def page_line(text, box, kind="invoice"):
+    turn = Turn(kind, "What is the total?", "12.50", [])
+    line = {"id": f"pages/{text}", "task": "pages", "held_out": False, "keep": .5, "views": 1, "kind": kind, "question": turn.question, "text": text,
+            "box": box, "answer": turn.answer, "accepted": [], "evidence": [{"box": [.1, .1, .3, .2]}]}
+    return line
+
+
+@mock.patch("recipe.metrics.RESAMPLES", 20)
+class Scores(unittest.TestCase):
+    def test_truth_scores_one_everywhere(self):
+        got = evaluate.table(lines_of())["0.5"]
+        measured = {name: score["value"] for name, score in got.items() if score["n"]}
+        self.assertEqual(set(measured) - {"captions.cider"}, {
+            "driving.risk_macro_f1", "driving.risk_macro_f1_with_near", "driving.risk_parsed", "driving.object_accuracy", "driving.view_accuracy",
+            "driving.evidence_iou", "driving.question_accuracy", "driving.fact_recall", "driving.fact_precision"})
+        self.assertEqual({name: value for name, value in measured.items() if name != "captions.cider" and value != 1}, {})
+        self.assertGreater(measured["captions.cider"], 3)
+
+    def test_silence_scores_nothing(self):
+        got = evaluate.scores(lines_of(lambda turn: ""))
+        for name in ("driving.risk_macro_f1_with_near", "driving.risk_parsed", "driving.object_accuracy", "driving.question_accuracy",
+                     "driving.fact_recall", "driving.fact_precision", "captions.cider"):
+            self.assertEqual(got[name]["value"], 0, name)
+
+    def test_pages_by_hand(self):
+        got = evaluate.scores([page_line("12.50", [.1, .1, .3, .2]), page_line("12,50", [.1, .1, .2, .2]), page_line("99", [.5, .5, .6, .6])])
+        self.assertAlmostEqual(got["documents.anls"]["value"], (1 + .8 + 0) / 3)
+        self.assertAlmostEqual(got["documents.box_iou"]["value"], 2 / 3)
+
+    def test_a_photograph_with_another_names_word_counts_only_where_held_out(self):
+        lines = [{"id": f"photos/{held}", "task": "photos", "held_out": held, "keep": 1.0, "views": 1, "kind": "name", "question": "What is shown?",
+                  "text": "a red apple", "box": [], "answer": "a green apple", "accepted": ["green apple"], "evidence": []} for held in (False, True)]
+        got = evaluate.scores(lines)
+        self.assertEqual((got["photos.name_accuracy"]["value"], got["photos.heldout_name_accuracy"]["value"]), (0, 1))
+
+
+if __name__ == "__main__":
+    unittest.main()
