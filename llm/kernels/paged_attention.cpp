@@ -12,6 +12,7 @@
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
 #include "pipeline/kernels/cpu_features.h"
+#include "pipeline/kernels/crew.h"
 
 namespace lv::llm {
 namespace {
@@ -157,11 +158,9 @@ Partial attend_float(const at::Tensor& q, std::span<const PagedQuery> queries, d
   const at::Tensor input = q.contiguous();
   const auto* from = input.const_data_ptr<float>();
   const bool fast = has_avx2() && sizes.width % 8 == 0;
-  const auto count = static_cast<int64_t>(tasks.size());
-  at::parallel_for(0, count, work < kMinParallelWork ? count : 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      run(tasks[static_cast<size_t>(i)], from, sizes, static_cast<float>(scale), fast, scratch);
-    }
+  const int64_t threads = work < kMinParallelWork ? 1 : at::get_num_threads();
+  share_tasks(static_cast<int64_t>(tasks.size()), threads, [&](int64_t i) {
+    run(tasks[static_cast<size_t>(i)], from, sizes, static_cast<float>(scale), fast, scratch);
   });
 
   Partial result{at::zeros(q.sizes(), at::kFloat), at::full({q.size(0), sizes.heads}, kHidden)};
