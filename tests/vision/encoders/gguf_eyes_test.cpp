@@ -92,7 +92,7 @@ TEST_CASE("a projector of another model or kind is refused in one line") {
   says(changed("mm.model.fc.weight", "mm.model.fc.weighs"), ErrorCode::kInvalidArgument,
        "expected a tensor mm.model.fc.weight, got none");
   says(changed("clip.vision.patch_size", "clip.vision.patch_sizf"), ErrorCode::kInvalidArgument,
-       "clip.vision.patch_size: expected a whole number above 0, got none");
+       "clip.vision.patch_size: expected a whole number from 1 to 16777216, got none");
   // What is not known is left over when the model is built.
   const Checkpoint odd = open_checkpoint(text, {}, changed("v.blk.0.ln1.bias", "v.blk.0.ln9.bias"));
   CHECK_THROWS_WITH(load_eyes(odd), Catch::Contains("v.blk.0.ln9.bias"));
