@@ -43,7 +43,8 @@ struct GenerationOptions {
   double repetition_penalty = 1;  // over the prompt and what was generated
   uint64_t seed = 0;  // a sequence's draws depend on this and on nothing that runs beside it
   std::vector<std::string> stop;  // text that ends the answer and is not part of it
-  std::string json_schema = {};  // that the answer obeys, see llm/grammar/json_schema.h; empty: any text
+  std::string json_schema =
+      {};  // that the answer obeys, see llm/grammar/json_schema.h; empty: any text
 };
 
 /// What a language model is asked: a conversation that may hold visual tokens, compressed before
