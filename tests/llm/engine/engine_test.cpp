@@ -30,6 +30,13 @@ at::Tensor golden(const char* tensor) {
   return std::get<at::Tensor>(store->get(tensor));
 }
 
+/// Room for a test: reserving half of a machine's memory takes long under the sanitizers.
+EngineLimits small() {
+  EngineLimits limits;
+  limits.kv_tokens = 1 << 12;
+  return limits;
+}
+
 EngineRequest request_of(const at::Tensor& ids, int64_t max_tokens) {
   EngineRequest request;
   request.embeddings = tiny_model()->embed(ids);
@@ -79,7 +86,7 @@ EngineRequest sampled_request(int64_t i) {
 
 TEST_CASE("engine continues a prompt as the reference does, whatever the step's size") {
   const int64_t step_tokens = GENERATE(1, 5, 128);
-  EngineLimits limits;
+  EngineLimits limits = small();
   limits.step_tokens = step_tokens;
   Engine engine(tiny_model(), limits);
   const auto stream = engine.start(request_of(golden("input_ids")[0], 6));
@@ -93,10 +100,10 @@ TEST_CASE("engine's answers do not depend on what else runs") {
   constexpr int64_t kCount = 7;
   std::vector<std::vector<int64_t>> alone;
   for (int64_t i = 0; i < kCount; ++i) {
-    Engine engine(tiny_model());
+    Engine engine(tiny_model(), small());
     alone.push_back(rest_of(*engine.start(sampled_request(i))));
   }
-  EngineLimits limits;
+  EngineLimits limits = small();
   limits.max_sequences = GENERATE(2, 16);
   limits.step_tokens = 7;
   Engine engine(tiny_model(), limits);
@@ -108,7 +115,7 @@ TEST_CASE("engine's answers do not depend on what else runs") {
 }
 
 TEST_CASE("engine ends at a stop token, which is not part of the answer") {
-  Engine engine(tiny_model());
+  Engine engine(tiny_model(), small());
   EngineRequest request = request_of(golden("input_ids")[0], 6);
   const std::vector<int64_t> expected = golden_ids();
   request.stop_ids = {1000, expected[2]};
@@ -118,7 +125,7 @@ TEST_CASE("engine ends at a stop token, which is not part of the answer") {
 }
 
 TEST_CASE("engine ends where the context does") {
-  Engine engine(tiny_model());
+  Engine engine(tiny_model(), small());
   EngineRequest request = request_of(golden("input_ids")[0], 1000);
   request.context_tokens = 17;  // of 14 prompt tokens
   const auto stream = engine.start(std::move(request));
@@ -127,7 +134,7 @@ TEST_CASE("engine ends where the context does") {
 }
 
 TEST_CASE("engine refuses prompts that it cannot answer") {
-  Engine engine(tiny_model());
+  Engine engine(tiny_model(), small());
   const at::Tensor ids = golden("input_ids")[0];
   CHECK_THROWS_WITH(engine.start(request_of(ids.slice(0, 0, 0), 1)),
                     Catch::Contains("at least one token"));
@@ -142,7 +149,7 @@ TEST_CASE("engine refuses prompts that it cannot answer") {
 }
 
 TEST_CASE("engine fails the run whose logits are no numbers, and no other") {
-  Engine engine(tiny_model());
+  Engine engine(tiny_model(), small());
   EngineRequest broken = request_of(golden("input_ids")[0], 6);
   broken.embeddings = at::full_like(broken.embeddings, std::numeric_limits<float>::quiet_NaN());
   const auto bad = engine.start(std::move(broken));
@@ -172,11 +179,11 @@ TEST_CASE("engine keeps each answer to its own constraint, and serves others whe
   };
   std::vector<std::vector<int64_t>> alone;
   for (int64_t i = 0; i < 3; ++i) {
-    Engine engine(tiny_model());
+    Engine engine(tiny_model(), small());
     alone.push_back(rest_of(*engine.start(request(i))));
     for (const int64_t id : alone.back()) CHECK(id % (i + 1) == 0);
   }
-  Engine engine(tiny_model());
+  Engine engine(tiny_model(), small());
   std::vector<std::unique_ptr<TokenStream>> streams;
   for (int64_t i = 0; i < kCount; ++i) streams.push_back(engine.start(request(i)));
   CHECK_THROWS_WITH(rest_of(*streams[3]), Catch::Contains("expected no more tokens"));
@@ -184,7 +191,7 @@ TEST_CASE("engine keeps each answer to its own constraint, and serves others whe
 }
 
 TEST_CASE("engine drops what nobody wants any more and goes on") {
-  EngineLimits limits;
+  EngineLimits limits = small();
   limits.max_sequences = 1;
   Engine engine(tiny_model(), limits);
   auto wanted = engine.start(request_of(golden("input_ids")[0], 6));
@@ -200,7 +207,7 @@ TEST_CASE("engine drops what nobody wants any more and goes on") {
 }
 
 TEST_CASE("engine answers threads that ask at the same time") {
-  Engine engine(tiny_model());
+  Engine engine(tiny_model(), small());
   std::vector<std::vector<int64_t>> answers(4);
   std::vector<std::thread> threads;
   for (auto& answer : answers) {
@@ -226,10 +233,10 @@ TEST_CASE("engine takes memory back from what came last, and reads it again") {
   };
   std::vector<std::vector<int64_t>> alone;
   for (int64_t i = 0; i < kCount; ++i) {
-    Engine engine(tiny_model());
+    Engine engine(tiny_model(), small());
     alone.push_back(rest_of(*engine.start(growing(i))));
   }
-  EngineLimits limits;
+  EngineLimits limits = small();
   limits.kv_tokens = 64;  // each grows to 53 and more
   limits.step_tokens = GENERATE(5, 128);
   Engine engine(tiny_model(), limits);
@@ -242,7 +249,7 @@ TEST_CASE("engine takes memory back from what came last, and reads it again") {
 }
 
 TEST_CASE("engine gives all memory back") {
-  EngineLimits limits;
+  EngineLimits limits = small();
   limits.cached_tokens = GENERATE(0, 1 << 10);
   Engine engine(tiny_model(), limits);
   for (int64_t i = 0; i < 4; ++i) {
@@ -268,10 +275,10 @@ TEST_CASE("engine begins where a prompt that began alike ended, with the same bi
     return std::pair{tokens, stream->cached_tokens()};
   };
   const auto fresh = [&](int64_t length, int64_t changed) {
-    Engine engine(tiny_model());
+    Engine engine(tiny_model(), small());
     return answer(engine, length, changed).first;
   };
-  Engine engine(tiny_model());
+  Engine engine(tiny_model(), small());
   CHECK(answer(engine, 40, -1) == std::pair{fresh(40, -1), int64_t{0}});
   CHECK(answer(engine, 40, -1) == std::pair{fresh(40, -1), int64_t{32}});
   CHECK(answer(engine, 50, 45) == std::pair{fresh(50, 45), int64_t{32}});
@@ -282,7 +289,7 @@ TEST_CASE("engine begins where a prompt that began alike ended, with the same bi
 }
 
 TEST_CASE("engine is not misled by keys that are alike") {
-  Engine engine(tiny_model());
+  Engine engine(tiny_model(), small());
   std::vector<std::vector<int64_t>> answers;
   for (const int64_t factor : {5, 7}) {
     EngineRequest request = request_of((at::arange(40, at::kLong) * factor) % 60 + 3, 6);
@@ -295,7 +302,7 @@ TEST_CASE("engine is not misled by keys that are alike") {
 }
 
 TEST_CASE("engine refuses what its memory will never hold, and more than may wait") {
-  EngineLimits limits;
+  EngineLimits limits = small();
   limits.kv_tokens = 32;
   limits.max_sequences = 1;
   limits.max_waiting = 10000;
@@ -329,7 +336,7 @@ TEST_CASE("engine's windows give back what nobody sees any more") {
     asked.context_tokens = 4096;
     return asked;
   };
-  Engine engine(model);
+  Engine engine(model, small());
   const auto stream = engine.start(request(1000));
   int64_t most = 0;
   while (stream->next()) most = std::max(most, engine.stats().kv_bytes);
@@ -337,7 +344,9 @@ TEST_CASE("engine's windows give back what nobody sees any more") {
         4 * 16 * model->shape().kv().token_bytes());  // sinks, window, and the ends of pages
 
   // The same text as with all keys in memory and the same mask, step by step.
-  Engine whole(model, {.step_tokens = 3});
+  EngineLimits limits = small();
+  limits.step_tokens = 3;
+  Engine whole(model, limits);
   CHECK(rest_of(*engine.start(request(60))) == rest_of(*whole.start(request(60))));
 }
 
@@ -353,10 +362,10 @@ TEST_CASE("engine's guesses change no answer, at any temperature and in any comp
   };
   std::vector<std::vector<int64_t>> plain;
   for (int64_t i = 0; i < 6; ++i) {
-    Engine engine(tiny_model());
+    Engine engine(tiny_model(), small());
     plain.push_back(rest_of(*engine.start(repeating(i))));
   }
-  EngineLimits limits;
+  EngineLimits limits = small();
   limits.draft_tokens = GENERATE(1, 3, 8);
   limits.kv_tokens = GENERATE(64, 4096);
   Engine engine(tiny_model(), limits);

@@ -66,7 +66,7 @@ Answers alone(const char* plan) {
   const auto model = model_of(plan);
   Answers answers;
   for (int64_t i = 0; i < kCount; ++i) {
-    Engine engine(model);
+    Engine engine(model, {.kv_tokens = 1 << 12});
     answers.push_back(rest_of(*engine.start(request_of(*model, i))));
   }
   return answers;
@@ -88,7 +88,7 @@ TEST_CASE("engine's text under a plan depends on nothing else that runs") {
     const auto model = model_of(plan);
     EngineLimits limits;
     limits.step_tokens = GENERATE(1, 7, 128);
-    limits.kv_tokens = GENERATE(0, 128);  // the second holds the longest text and little more
+    limits.kv_tokens = GENERATE(1 << 12, 128);  // the second holds the longest text and little more
     Engine engine(model, limits);
     for (int round = 0; round < 2; ++round) {  // the second finds prompts that it knows
       std::vector<std::unique_ptr<TokenStream>> streams;
@@ -107,7 +107,7 @@ TEST_CASE("engine begins a plan's prompt where one that began alike ended") {
   for (const char* plan : kPlans) {
     CAPTURE(plan);
     const auto model = model_of(plan);
-    Engine engine(model);
+    Engine engine(model, {.kv_tokens = 1 << 12});
     const auto first = engine.start(request_of(*model, 4));  // 56 rows
     const auto text = rest_of(*first);
     const auto again = engine.start(request_of(*model, 4));
