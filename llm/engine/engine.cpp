@@ -109,18 +109,10 @@ class Engine::Loop {
       for (RunPtr& run : arrivals_) scheduler_.add(std::move(run));
       arrivals_.clear();
       scheduler_.turn([](const Run& run) { return run.cancelled || run.ended; });
-      note();
+      stats_ = scheduler_.stats();
       if (stopped_ || !scheduler_.running().empty()) return !stopped_;
       work_.wait(lock);
     }
-  }
-
-  void note() {
-    const int64_t drafted = stats_.drafted_tokens;
-    const int64_t accepted = stats_.accepted_tokens;
-    stats_ = scheduler_.stats();
-    stats_.drafted_tokens = drafted;
-    stats_.accepted_tokens = accepted;
   }
 
   bool abandoned(const std::vector<RunPtr>& runs) {
@@ -175,10 +167,7 @@ class Engine::Loop {
       ++accepted;
       ++run.length;
     }
-    if (run.draft.empty()) return;
-    std::lock_guard lock(mutex_);
-    stats_.drafted_tokens += static_cast<int64_t>(run.draft.size());
-    stats_.accepted_tokens += static_cast<int64_t>(accepted);
+    scheduler_.was_guessed(static_cast<int64_t>(run.draft.size()), static_cast<int64_t>(accepted));
   }
 
   /// False if the answer ended.

@@ -20,7 +20,9 @@ namespace lv::llm {
 /// One answer in the making.
 struct Run {
   Run(EngineRequest asked, int64_t vocabulary, bool guessing)
-      : request(std::move(asked)), sampler(request.options, vocabulary, request.constraint) {
+      : request(std::move(asked)),
+        rows{request.embeddings, request.positions, std::move(request.row_keys)},
+        sampler(request.options, vocabulary, request.constraint) {
     planned_length = std::min(prompt() + request.options.max_tokens, request.context_tokens);
     sampler.observe(request.prompt_ids);
     if (guessing) guesses.observe(request.prompt_ids);
@@ -33,12 +35,10 @@ struct Run {
   int64_t known() const { return prompt() + static_cast<int64_t>(answer.size()); }
   /// Rows to read before the next token can be chosen.
   int64_t unread() const { return known() - length; }
-  PromptRows prompt_rows() const {
-    return {request.embeddings, request.positions, request.row_keys};
-  }
 
   // Of the engine's thread alone.
-  EngineRequest request;
+  EngineRequest request;  // without row_keys, which are with the rows
+  PromptRows rows;        // of the prompt
   Sampler sampler;
   NgramDraft guesses;
   std::vector<int64_t> draft;  // read with the answer's last token in the step under way

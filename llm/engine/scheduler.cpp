@@ -71,7 +71,7 @@ void Scheduler::admit() {
 
 /// Begins where an earlier prompt that began alike ended.
 void Scheduler::open(Run& run) {
-  const auto match = cache_.find(run.prompt_rows());
+  const auto match = cache_.find(run.rows);
   run.sequence = match ? match->sequence : kv_.create();
   run.length = match ? match->tokens : 0;
   if (shape_.tapped_rows > 0) taps_.open(*run.sequence, shape_.tapped_rows);
@@ -136,7 +136,7 @@ bool Scheduler::make_room(const RunPtr& run, int64_t count, int64_t reserved,
     const RunPtr last = running_.back();
     if (last == run || holds(taken, last)) return false;
     forget(*last);
-    ++preemptions_;
+    ++counted_.preemptions;
     running_.pop_back();
     waiting_.push_front(last);
   }
@@ -175,9 +175,14 @@ void Scheduler::was_read(Run& run, int64_t rows) {
   run.length += rows - static_cast<int64_t>(run.draft.size());
   if (run.length == cache_.reusable(run.prompt())) states_.keep(*run.sequence);
   if (cache_tokens_ > 0 && run.length == run.prompt()) {
-    cache_.add(run.prompt_rows(), *run.sequence, run.length);
+    cache_.add(run.rows, *run.sequence, run.length);
   }
   while (cache_.tokens() > cache_tokens_) cache_.evict();
+}
+
+void Scheduler::was_guessed(int64_t drafted, int64_t accepted) {
+  counted_.drafted_tokens += drafted;
+  counted_.accepted_tokens += accepted;
 }
 
 void Scheduler::settle(const Run& run) {
@@ -188,17 +193,16 @@ void Scheduler::settle(const Run& run) {
     while (short_of() && cache_.evict()) {
     }
   }
-  if (!read && cache_tokens_ > 0 && !run.request.row_keys.empty()) return;
+  if (!read && cache_tokens_ > 0 && !run.rows.keys.empty()) return;
   model_->settle(*run.sequence, run.planned_length, memory(), read);
 }
 
 EngineStats Scheduler::stats() const {
-  EngineStats stats;
+  EngineStats stats = counted_;
   stats.running = static_cast<int64_t>(running_.size());
   stats.waiting = static_cast<int64_t>(waiting_.size());
   stats.kv_bytes = kv_.bytes();
   stats.cached_tokens = cache_.tokens();
-  stats.preemptions = preemptions_;
   return stats;
 }
 

@@ -45,11 +45,13 @@ class Scheduler {
   /// The model has read a piece: so many rows, of which the last may be a guess. Remembers prompts
   /// for others.
   void was_read(Run& run, int64_t rows);
+  /// So many tokens were guessed for an answer, and these of them were right.
+  void was_guessed(int64_t drafted, int64_t accepted);
   /// Gives back what was read in vain and what no later token sees. A prompt that others may go on
   /// from keeps all of its keys until it is remembered.
   void settle(const Run& run);
 
-  /// What is held now.
+  /// What is held now, and what was counted so far.
   EngineStats stats() const;
 
  private:
@@ -74,7 +76,7 @@ class Scheduler {
   const int64_t cache_tokens_;
   std::deque<RunPtr> waiting_;
   std::vector<RunPtr> running_;
-  int64_t preemptions_ = 0;
+  EngineStats counted_;  // what is counted since the engine began
 };
 
 }  // namespace lv::llm
