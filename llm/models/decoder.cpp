@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <optional>
@@ -252,6 +253,7 @@ class Decoder : public CausalLm {
     for (int64_t i = 0; i < sizes_.shape.layers; ++i) {
       const LayerTraits layer = layer_traits(plan, traits, i, sizes_.shape);
       sizes_.shape.kv_groups.push_back(static_cast<int64_t>(layer.spans.size()));
+      sizes_.shape.depends_on_length |= std::ranges::any_of(layer.spans, depends_on_length);
       layers_.emplace_back(layers / i, sizes_, layer);
     }
     if (retention_) sizes_.shape.tapped_rows = retention_->window();

@@ -20,6 +20,11 @@ struct ElasticSpan {
 
 using SpanRule = std::variant<KeySpan, ElasticSpan>;
 
+/// Whether a rule comes to other spans for sequences of other planned lengths.
+inline bool depends_on_length(const SpanRule& rule) {
+  return std::holds_alternative<ElasticSpan>(rule);
+}
+
 /// What a rule comes to for a sequence.
 KeySpan span_at(const SpanRule& rule, int64_t planned_length);
 

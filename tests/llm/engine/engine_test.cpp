@@ -13,6 +13,7 @@
 #include "llm/models/models.h"
 #include "llm/plan/layer_plan.h"
 #include "pipeline/base/error.h"
+#include "tests/llm/engine/drain.h"
 #include "tests/support/close_to.h"
 #include "tests/support/is_error.h"
 
@@ -30,13 +31,6 @@ at::Tensor golden(const char* tensor) {
   return std::get<at::Tensor>(store->get(tensor));
 }
 
-/// Room for a test: reserving half of a machine's memory takes long under the sanitizers.
-EngineLimits small() {
-  EngineLimits limits;
-  limits.kv_tokens = 1 << 12;
-  return limits;
-}
-
 EngineRequest request_of(const at::Tensor& ids, int64_t max_tokens) {
   EngineRequest request;
   request.embeddings = tiny_model()->embed(ids);
@@ -49,23 +43,6 @@ EngineRequest request_of(const at::Tensor& ids, int64_t max_tokens) {
 
 std::vector<uint64_t> keys_of(const EngineRequest& request) {
   return {request.prompt_ids.begin(), request.prompt_ids.end()};
-}
-
-/// What the engine holds once it has nothing to do.
-EngineStats idle(const Engine& engine) {
-  for (int i = 0; i < 2000; ++i) {
-    const EngineStats stats = engine.stats();
-    if (stats.running == 0 && stats.waiting == 0) return stats;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  FAIL("the engine does not come to rest");
-  return {};
-}
-
-std::vector<int64_t> rest_of(TokenStream& stream) {
-  std::vector<int64_t> ids;
-  while (const auto id = stream.next()) ids.push_back(*id);
-  return ids;
 }
 
 std::vector<int64_t> golden_ids() {
