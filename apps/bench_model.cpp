@@ -5,26 +5,19 @@
 #include <c10/core/CachingDeviceAllocator.h>
 #include <sys/resource.h>
 
-#include <fstream>
 #include <iterator>
 #include <sstream>
 
 #include "apps/commands.h"
 #include "apps/random_model.h"
 #include "pipeline/base/error.h"
+#include "pipeline/base/read_file.h"
 
 namespace lv::apps {
 namespace {
 
 constexpr std::string_view kRandom = "random:";
-
-std::string contents_of(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  check(in.good(), ErrorCode::kNotFound, path + ": cannot be opened");
-  std::ostringstream text;
-  text << in.rdbuf();
-  return text.str();
-}
+constexpr int64_t kMaxTextBytes = int64_t{1} << 30;
 
 }  // namespace
 
@@ -59,10 +52,10 @@ std::vector<int64_t> BenchModel::token_ids(const Checkpoint& checkpoint, int64_t
                                            int64_t count, int64_t seed) const {
   std::vector<int64_t> all;
   if (!ids.empty()) {
-    std::istringstream in(contents_of(ids));
+    std::istringstream in(file_contents(ids, kMaxTextBytes));
     all.assign(std::istream_iterator<int64_t>(in), {});
   } else if (!text.empty()) {
-    all = tokenize(checkpoint, contents_of(text));
+    all = tokenize(checkpoint, file_contents(text, kMaxTextBytes));
   } else {
     for (int64_t i = 0; i < count; ++i) all.push_back((i * 7919 + 13 + seed * 101) % vocabulary);
   }

@@ -1,18 +1,19 @@
 #include <filesystem>
-#include <fstream>
 #include <map>
-#include <sstream>
 #include <string_view>
 
 #include "llm/template/chat_template.h"
 #include "llm/tokenizer/tokenizer.h"
 #include "pipeline/base/error.h"
+#include "pipeline/base/read_file.h"
 #include "pipeline/weights/checkpoint.h"
 
 namespace lv::llm {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr int64_t kMaxTemplateBytes = 1 << 20;
 
 Json optional_file(const fs::path& path) {
   return fs::is_regular_file(path) ? read_json_file(path.string()) : Json();
@@ -73,13 +74,7 @@ std::optional<std::string> family_template(const Checkpoint& checkpoint) {
 
 std::optional<std::string> source_in(const fs::path& folder) {
   const fs::path plain = folder / "chat_template.jinja";
-  if (fs::is_regular_file(plain)) {
-    std::ifstream file(plain, std::ios::binary);
-    std::stringstream text;
-    text << file.rdbuf();
-    check(file.good(), ErrorCode::kNotFound, plain.string() + ": cannot be read");
-    return text.str();
-  }
+  if (fs::is_regular_file(plain)) return file_contents(plain.string(), kMaxTemplateBytes);
   for (const char* file : {"chat_template.json", "processor_config.json"}) {
     if (auto source = entry_of(optional_file(folder / file))) return source;
   }

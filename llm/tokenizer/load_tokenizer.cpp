@@ -1,15 +1,17 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
-#include <fstream>
 
 #include "llm/tokenizer/parts.h"
 #include "llm/tokenizer/sentence_piece.h"
 #include "pipeline/base/error.h"
+#include "pipeline/base/read_file.h"
 #include "pipeline/weights/checkpoint.h"
 
 namespace lv::llm {
 namespace {
+
+constexpr int64_t kMaxModelBytes = 64 << 20;
 
 /// A file of the folder; null if it is not there.
 Json optional_file(const std::filesystem::path& path) {
@@ -73,19 +75,6 @@ void read_ends(const std::filesystem::path& folder, const Json& model_config,
   }
 }
 
-std::string read_bytes(const std::string& path) {
-  constexpr std::streamoff kLimit = 64 << 20;
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  const std::streamoff size = file.tellg();
-  check(file.good() && size >= 0, ErrorCode::kNotFound, "cannot be read");
-  check(size <= kLimit, ErrorCode::kInvalidArgument,
-        "expected at most " + std::to_string(kLimit) + " bytes, got " + std::to_string(size));
-  std::string bytes(static_cast<size_t>(size), '\0');
-  file.seekg(0).read(bytes.data(), size);
-  check(file.good(), ErrorCode::kNotFound, "cannot be read");
-  return bytes;
-}
-
 /// Adds the token unless there is one of this id; what the model calls a piece stays special.
 void add_token(AddedToken token, TokenizerParts& parts) {
   if (token.id < 0 || token.id >= (1 << 23) || token.content.empty()) return;
@@ -130,8 +119,8 @@ void read_added(const std::filesystem::path& folder, TokenizerParts& parts) {
 
 /// `legacy`, if false, lets only the beginning of a text begin with a space.
 TokenizerParts parts_from_sentence_piece_folder(const std::filesystem::path& folder,
-                                                const std::string& path) {
-  SentencePieceModel model = parse_sentence_piece(read_bytes(path));
+                                                std::string_view bytes) {
+  SentencePieceModel model = parse_sentence_piece(bytes);
   model.rules.begin_once = !optional_file(folder / "tokenizer_config.json").get("legacy", true);
   TokenizerParts parts = parts_from_sentence_piece(std::move(model));
   read_added(folder, parts);
@@ -162,9 +151,10 @@ TokenizerPtr load_tokenizer(const Checkpoint& checkpoint) {
             ": expected a tokenizer.json, a tokenizer.model or a GGUF file's tokenizer, got none");
   const std::string path = (has_json ? json : pieces).string();
   const Json description = has_json ? read_json_file(path) : Json();  // whose errors name the file
+  const std::string bytes = has_json ? "" : file_contents(path, kMaxModelBytes);
   try {
     TokenizerParts parts =
-        has_json ? parts_from_json(description) : parts_from_sentence_piece_folder(folder, path);
+        has_json ? parts_from_json(description) : parts_from_sentence_piece_folder(folder, bytes);
     read_ends(folder, checkpoint.config(), parts);
     if (!has_json) read_added_ends(optional_file(folder / "tokenizer_config.json"), parts);
     return std::make_shared<const Tokenizer>(std::move(parts));

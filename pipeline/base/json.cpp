@@ -1,10 +1,10 @@
 #include "pipeline/base/json.h"
 
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "pipeline/base/error.h"
+#include "pipeline/base/read_file.h"
 
 namespace lv {
 namespace {
@@ -216,16 +216,7 @@ Json parse_json(std::string_view text, std::string_view name) {
 }
 
 Json read_json_file(const std::string& path, int64_t limit_bytes) {
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  check(file.good(), ErrorCode::kNotFound, path + ": cannot be opened");
-  const auto size = static_cast<int64_t>(file.tellg());
-  check(size >= 0 && size <= limit_bytes, ErrorCode::kInvalidArgument,
-        path + ": expected at most " + std::to_string(limit_bytes) + " bytes of JSON, got " +
-            std::to_string(size));
-  std::string text(static_cast<size_t>(size), '\0');
-  file.seekg(0);
-  file.read(text.data(), size);
-  return parse_json(text, path);
+  return parse_json(file_contents(path, limit_bytes), path);
 }
 
 }  // namespace lv

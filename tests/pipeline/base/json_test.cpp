@@ -88,7 +88,7 @@ TEST_CASE("json files have a ceiling") {
   write_file(folder / "x.json", "[1, 2]");
   CHECK(read_json_file(folder / "x.json").as_array().size() == 2);
   CHECK_THROWS_MATCHES(read_json_file(folder / "x.json", 5), Error,
-                       IsError(ErrorCode::kInvalidArgument, "at most 5 bytes of JSON, got 6"));
+                       IsError(ErrorCode::kInvalidArgument, "at most 5 bytes, got 6"));
   CHECK_THROWS_MATCHES(read_json_file(folder / "none"), Error,
                        IsError(ErrorCode::kNotFound, "none"));
 }
