@@ -2,7 +2,6 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <chrono>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -12,6 +11,7 @@
 
 #include "apps/commands.h"
 #include "apps/flags.h"
+#include "apps/measure.h"
 #include "apps/progress.h"
 #include "llm/engine/engine.h"
 #include "llm/generate/language_model.h"
@@ -29,22 +29,11 @@
 namespace lv::apps {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr const char* kEverything = "keep_all";
-
-double milliseconds_since(Clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
 
 /// Waits until `values` are there; a GPU is asked for one of them.
 void wait_for(const at::Tensor& values) {
   if (values.numel() > 0) values.flatten().slice(0, 0, 1).cpu();
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
 }
 
 struct Flags {
@@ -123,7 +112,7 @@ struct Case {
   std::vector<double> encode_ms = {}, compress_ms = {}, prefill_ms = {}, ttft_ms = {};
   int64_t tokens_in = 0, tokens_out = 0, prompt_tokens = 0, kv_bytes = 0;
   double fidelity = 1;
-  double kl = 0, top1 = 1;  // means over the answer's tokens
+  Agreement agreement;  // over the answer's tokens
 };
 
 class Bench {
@@ -265,9 +254,7 @@ class Bench {
   void compare(Reading& reading, Case& one) {
     const at::Tensor q = judged(reading);
     if (!expected_.defined()) expected_ = q;
-    const at::Tensor& p = expected_;
-    one.kl = (p.exp() * (p - q)).sum(1).mean().item<double>();
-    one.top1 = p.argmax(1).eq(q.argmax(1)).to(at::kDouble).mean().item<double>();
+    one.agreement = agreement(expected_, q);
   }
 
   Json row_of(const Case& one, const Case& everything) const {
@@ -283,15 +270,15 @@ class Bench {
     out.set("tokens_out", one.tokens_out);
     out.set("prompt_tokens", one.prompt_tokens);
     out.set("new_tokens", static_cast<int64_t>(answer_.size()));
-    out.set("encode_ms", median(one.encode_ms));
-    out.set("compress_ms", median(one.compress_ms));
-    out.set("prefill_ms", median(one.prefill_ms));
-    out.set("ttft_ms", median(one.ttft_ms));
-    out.set("ttft_share", median(one.ttft_ms) / median(everything.ttft_ms));
+    out.set("encode_ms", quantile(one.encode_ms, 0.5));
+    out.set("compress_ms", quantile(one.compress_ms, 0.5));
+    out.set("prefill_ms", quantile(one.prefill_ms, 0.5));
+    out.set("ttft_ms", quantile(one.ttft_ms, 0.5));
+    out.set("ttft_share", quantile(one.ttft_ms, 0.5) / quantile(everything.ttft_ms, 0.5));
     out.set("kv_bytes", one.kv_bytes);
     out.set("fidelity", one.fidelity);
-    out.set("kl", one.kl);
-    out.set("top1", one.top1);
+    out.set("kl", one.agreement.kl);
+    out.set("top1", one.agreement.top1);
     return out;
   }
 

@@ -1,7 +1,6 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <iostream>
 #include <random>
@@ -9,6 +8,7 @@
 
 #include "apps/bench_model.h"
 #include "apps/commands.h"
+#include "apps/measure.h"
 #include "apps/roofline.h"
 #include "llm/engine/engine.h"
 #include "llm/models/models.h"
@@ -17,17 +17,6 @@
 
 namespace lv::apps {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-double quantile(std::vector<double> values, double at) {
-  std::sort(values.begin(), values.end());
-  return values[static_cast<size_t>(at * static_cast<double>(values.size() - 1) + 0.5)];
-}
 
 struct Flags {
   BenchModel model;

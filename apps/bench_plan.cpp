@@ -1,11 +1,11 @@
 #include <ATen/ATen.h>
 
-#include <chrono>
 #include <iostream>
 #include <optional>
 
 #include "apps/bench_model.h"
 #include "apps/commands.h"
+#include "apps/measure.h"
 #include "llm/models/models.h"
 #include "llm/models/packed_batch.h"
 #include "pipeline/base/error.h"
@@ -30,10 +30,6 @@ struct Reading {
   double decode_seconds = 0;
 };
 
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
 /// Reads the first `prompt` tokens in pieces and the others one by one, as if they had been chosen.
 Reading read(const llm::CausalLm& model, const std::vector<int64_t>& ids, const Flags& flags) {
   const llm::ModelShape shape = model.shape();
@@ -52,14 +48,14 @@ Reading read(const llm::CausalLm& model, const std::vector<int64_t>& ids, const 
     return model.logits(hidden.slice(0, -1));
   };
   Reading reading;
-  auto start = std::chrono::steady_clock::now();
+  auto start = Clock::now();
   at::Tensor last;
   for (int64_t at = 0; at < flags.prompt_tokens; at += flags.step_tokens) {
     last = step(at, std::min(at + flags.step_tokens, flags.prompt_tokens));
   }
   std::vector<at::Tensor> said{last.cpu()};
   reading.prefill_seconds = seconds_since(start);
-  start = std::chrono::steady_clock::now();
+  start = Clock::now();
   for (int64_t at = flags.prompt_tokens; at + 1 < length; ++at) {
     said.push_back(step(at, at + 1).cpu());
   }
@@ -71,8 +67,8 @@ Reading read(const llm::CausalLm& model, const std::vector<int64_t>& ids, const 
 
 Json row_of(const std::string& plan, const Reading& reading, const Reading& dense,
             const std::vector<int64_t>& ids, const Flags& flags) {
-  const at::Tensor& p = dense.log_probabilities;
-  const at::Tensor& q = reading.log_probabilities;
+  const at::Tensor& said = reading.log_probabilities;
+  const Agreement with_dense = agreement(dense.log_probabilities, said);
   const at::Tensor next = at::tensor(ids, at::kLong).slice(0, flags.prompt_tokens).unsqueeze(1);
   Json out;
   out.set("bench", "plan");
@@ -80,9 +76,9 @@ Json row_of(const std::string& plan, const Reading& reading, const Reading& dens
   out.set("plan", plan);
   out.set("prompt_tokens", flags.prompt_tokens);
   out.set("new_tokens", flags.new_tokens);
-  out.set("mean_kl", (p.exp() * (p - q)).sum(1).mean().item<double>());
-  out.set("top1_agreement", p.argmax(1).eq(q.argmax(1)).to(at::kDouble).mean().item<double>());
-  out.set("perplexity", std::exp(-q.gather(1, next).mean().item<double>()));
+  out.set("mean_kl", with_dense.kl);
+  out.set("top1_agreement", with_dense.top1);
+  out.set("perplexity", std::exp(-said.gather(1, next).mean().item<double>()));
   out.set("kv_bytes", reading.kv_bytes);
   out.set("kv_share", static_cast<double>(reading.kv_bytes) / static_cast<double>(dense.kv_bytes));
   out.set("prefill_tokens_per_second",
