@@ -2,6 +2,7 @@
 import argparse
 import json
 import sys
+import time
 from pathlib import Path
 
 from . import assets, seeds
@@ -44,7 +45,7 @@ def train(given):
     if given.smoke:
         wrong = training.smoke(assets.Assets(given.assets), given.out, given.steps)
         sys.exit(f"{wrong} answers differ from what was taught" if wrong else 0)
-    print(f"step {training.train(assets.Assets(given.assets), given.out, given.steps, given.minutes, given.workers)}")
+    print(f"step {training.train(assets.Assets(given.assets), given.out, given.minutes, given.more, given.workers, compiled=given.compile)}")
 
 
 def loaded(given):
@@ -63,7 +64,8 @@ def predict(given):
     from .evaluate import predict as lines
     held, model, device = loaded(given)
     with open(given.out, "w", encoding="utf-8") as file:
-        for line in lines(model, held, device, given.items, given.seed, given.keep):
+        until = time.monotonic() + given.seconds
+        for line in lines(model, held, device, given.items, given.seed, given.keep, given.workers, until):
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
@@ -96,15 +98,18 @@ def main():
     command(prepare, "fetches photographs, fonts and weights", folder,
             ("--models", {"type": Path, "default": Path("../../.deps/models"), "help": "where ./longview keeps its models"}))
     command(record, "simulates traffic with SUMO and keeps pieces of it", folder, ("--runs", {"type": int, "default": 12}))
-    command(pack, "cuts the assets into pieces of at most 40 MiB", folder, pieces)
+    command(pack, "cuts the assets into pieces of at most 56 MiB", folder, pieces)
     command(unpack, "joins the pieces", folder, pieces)
     command(preview, "writes a contact sheet with captions", *items, ("--out", {"type": Path, "default": Path("preview.png")}))
     command(truth, "prints what is true of items, one JSON record a line", *items)
     command(train, "trains, from where the last piece stopped", folder, ("--out", {"type": Path, "required": True}),
-            ("--steps", {"type": int, "default": 2000, "help": "of the whole training, or of the smoke run"}), ("--minutes", {"type": float, "default": 18}),
-            ("--workers", {"type": int, "default": 15}), ("--smoke", {"action": "store_true", "help": "learns eight items by heart instead"}))
+            ("--minutes", {"type": float, "default": 18, "help": "of this piece, loading included"}),
+            ("--more", {"type": float, "default": 0, "help": "minutes of pieces to come, at whose end the rate is zero"}),
+            ("--workers", {"type": int, "default": 14}), ("--compile", {"action": "store_true", "help": "the layers of the language model"}),
+            ("--steps", {"type": int, "default": 100, "help": "of the smoke run"}), ("--smoke", {"action": "store_true", "help": "learns eight items by heart instead"}))
     command(predict, "answers held-out items, as JSON lines", folder, ("--weights", {"type": Path, "required": True}),
             ("--seed", {"type": int, "default": seeds.EVALUATION_FROM}), ("--items", {"type": int, "default": 128}),
+            ("--workers", {"type": int, "default": 0}), ("--seconds", {"type": float, "default": 1e9, "help": "after which no more is asked"}),
             ("--keep", {"type": float, "nargs": "+", "default": [1.0, .5, .25, .1]}), ("--out", {"type": Path, "required": True}))
     command(fixture, "writes what the model computes for one held-out item", folder, ("--weights", {"type": Path, "required": True}),
             ("task", {"choices": ["driving", "photos", "pages"]}), ("--seed", {"type": int, "default": seeds.EVALUATION_FROM}),

@@ -33,7 +33,7 @@ FONTS = ("LiberationSans-Regular", "LiberationSerif-Regular", "LiberationMono-Re
 NO_NAMES = {"are", "is", "it's", "eat", "playing", "making", "enter", "ripe", "boom", "our", "carry", "down", "ahead", "arrow", "crossroads"}
 TRAFFIC = "traffic.jsonl"
 SIDE = 256
-PIECE_BYTES = 40 << 20
+PIECE_BYTES = 56 << 20   # with the working tree below the 64 MiB that a call may carry
 
 
 def fetched(packages, folder):
@@ -109,8 +109,9 @@ def pack(folder, pieces):
     for old in pieces.glob("part-*"):
         old.unlink()
     with tempfile.TemporaryFile() as whole:
-        with tarfile.open(fileobj=whole, mode="w") as tar:
-            tar.add(folder, arcname=".")
+        with tarfile.open(fileobj=whole, mode="w:xz", preset=1) as tar:
+            for name in sorted(path.name for path in folder.iterdir()):
+                tar.add(folder / name, arcname=name)
         whole.seek(0)
         hashes = {}
         while piece := whole.read(PIECE_BYTES):

@@ -1,5 +1,6 @@
 """Micro-batches: samples of one task and one shape, made by worker processes in an order that depends on the seed alone."""
 import dataclasses
+import shutil
 
 import numpy as np
 import torch
@@ -21,8 +22,8 @@ SPOKEN = .2         # share of clips over which somebody speaks
 
 @dataclasses.dataclass
 class Batch:
-    """Pictures uint8 [B, V, T, H, W, 3], views [B, V], times [B, T]; turns of each item. `classes` (naming alone) has what each item invents:
-    a list of (class, path [T, 3])."""
+    """Pictures uint8 [B, V, T, H, W, 3] (of naming without channels), views [B, V], times [B, T]; turns of each item. `classes` (naming alone) has
+    what each item invents: a list of (class, path [T, 3]). `scripts` are those of prompts.nameless, where workers made them."""
     task: str
     keep: float
     pictures: torch.Tensor
@@ -31,6 +32,11 @@ class Batch:
     items: list
     turns: list
     classes: list
+    scripts: list | None = None
+
+    def pin_memory(self):
+        """Page-locked pictures, as a loader asks for."""
+        return dataclasses.replace(self, pictures=torch.as_tensor(self.pictures).pin_memory())
 
 
 def naming(random, seed, names):
@@ -68,35 +74,48 @@ def made(task, seed, views, assets, held_out=False):
 def batch(task, keep, samples, turns):
     """A Batch of samples of one shape."""
     pictures, items, classes = zip(*samples)
+    stacked = torch.from_numpy(np.stack(pictures))
     views = [[VIEWS.index(view) for view in item.views] for item in items]
-    return Batch(task, keep, torch.from_numpy(np.stack(pictures)), torch.tensor(views), torch.tensor([item.times for item in items]),
+    return Batch(task, keep, stacked[..., :0] if task == "naming" else stacked, torch.tensor(views), torch.tensor([item.times for item in items]),
                  list(items), turns, list(classes))
 
 
 class Training(torch.utils.data.Dataset):
-    """Micro-batch m of a run; each item has a seed of its own, below seeds.EVALUATION_FROM."""
+    """All micro-batches of step `start` + index of a run, so that every worker has the same to do; each item has a seed of its own, below
+    seeds.EVALUATION_FROM. `small` divides the items of each micro-batch, for tests."""
 
-    def __init__(self, assets, start, length):
-        self.assets, self.start, self.length = assets, start, length
+    def __init__(self, assets, tokenizer, start, length, small=1, shared=True):
+        self.assets, self.tokenizer, self.start, self.length, self.small, self.shared = assets, tokenizer, start, length, small, shared
 
     def __len__(self):
         return self.length
 
     def __getitem__(self, index):
-        number = self.start + index
-        task, count, views = STEP[number % len(STEP)]
+        first = (self.start + index) * len(STEP)
+        return [self.micro(first + i, *part) for i, part in enumerate(STEP)]
+
+    def micro(self, number, task, count, views):
         random = seeds.generator(number, "batches")
         samples, turns = [], []
-        for i in range(count):
+        for i in range(max(count // self.small, 1)):
             sample = made(task, seeds.training_seed((number * 64 + i) % seeds.EVALUATION_FROM), views, self.assets)
             asked = prompts.turns_of(sample[1], random)
             turns.append([asked[k] for k in random.permutation(len(asked))[:TURNS[task]]])
             samples.append(sample)
-        return batch(task, choose(random, KEEPS[views]), samples, turns)
+        got = batch(task, choose(random, KEEPS[views]), samples, turns)
+        got.scripts = [prompts.nameless(self.tokenizer, item, own) for item, own in zip(got.items, turns)]
+        if not self.shared:
+            got.pictures = got.pictures.numpy()     # travels through a pipe
+        return got
 
 
-def loader(assets, start, length, workers):
-    """Micro-batches `start` to `start + length` in order."""
-    options = {"prefetch_factor": 4} if workers else {}
-    return torch.utils.data.DataLoader(Training(assets, start, length), batch_size=None, num_workers=workers, pin_memory=torch.cuda.is_available(),
-                                       **options)
+PREFETCHED = 3                  # steps a worker
+SHARED_BYTES = 120 << 20        # of a step's pictures
+
+
+def loader(assets, tokenizer, start, length, workers, small=1):
+    """Steps `start` to `start + length` in order. Begin before anything is on a GPU: workers are forked."""
+    shared = shutil.disk_usage("/dev/shm").free > SHARED_BYTES * (PREFETCHED + 1) * max(workers, 1)
+    options = {"prefetch_factor": PREFETCHED, "multiprocessing_context": "fork"} if workers else {}
+    return torch.utils.data.DataLoader(Training(assets, tokenizer, start, length, small, shared), batch_size=None, num_workers=workers,
+                                       pin_memory=torch.cuda.is_available(), **options)

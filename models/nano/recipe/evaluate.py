@@ -1,6 +1,10 @@
 """Predictions on held-out seeds as JSON lines, and scores of such lines. Scoring needs no model: the lines hold what was true."""
 import dataclasses
 import json
+import math
+import time
+
+import torch
 
 from . import batches, metrics, prompts, read, seeds
 from .driving import words
@@ -31,18 +35,58 @@ def record(item, turn, got, keep, held_out):
     return line
 
 
-def predict(model, assets, device, items, first_seed, keeps=KEEPS):
-    """Yields lines for `items` items a part, of seeds from `first_seed` on."""
+ROWS = 64   # questions answered at once
+PICTURES = 512
+
+
+def sample_of(assets, task, held_out, views, seed):
+    """(sample, turns) of an evaluation item."""
+    sample = batches.made(task, seed, views, assets, held_out)
+    return sample, asked(sample[1], seeds.generator(seed, "asked"))
+
+
+def predict(model, assets, device, items, first_seed, keeps=KEEPS, workers=0, until=math.inf):
+    """Yields lines for `items` items a part, of seeds from `first_seed` on; begins no more answers after time.monotonic() passes `until`."""
     seeds.evaluation_seed(first_seed)
-    for task, held_out, views in PARTS:
-        for i in range(items):
-            seed = first_seed + i
-            sample = batches.made(task, seed, views[i % len(views)], assets, held_out)
-            turns = asked(sample[1], seeds.generator(seed, "asked"))
-            for keep in keeps:
-                for turn in turns:
-                    (got,) = read.answers(model, batches.batch(task, keep, [sample], [[turn]]), device)
-                    yield record(sample[1], turn, got, keep, held_out)
+    jobs = [(task, held_out, own, first_seed + i) for i in range(items) for task, held_out, views in PARTS for own in [views[i % len(views)]]]
+    options = {"multiprocessing_context": "fork", "prefetch_factor": 4} if workers else {}
+    source = torch.utils.data.DataLoader(Samples(assets, jobs), batch_size=None, num_workers=workers, **options)
+    waiting = {}
+    for job, (sample, turns) in zip(jobs, source):
+        rows = waiting.setdefault(job[:3], [])
+        rows += [(sample, turn) for turn in turns]
+        cells = sample[0].shape[1] * sample[0].shape[2]
+        while len(rows) >= (most := max(min(ROWS, PICTURES // cells), 1)):
+            if time.monotonic() > until:
+                return
+            yield from answered(model, device, rows[:most], job, keeps)
+            del rows[:most]
+    for job, rows in waiting.items():
+        if rows and time.monotonic() < until:
+            yield from answered(model, device, rows, job, keeps)
+
+
+class Samples(torch.utils.data.Dataset):
+    """What jobs (task, held_out, views, seed) give, pictures as arrays: they are few."""
+
+    def __init__(self, assets, jobs):
+        self.assets, self.jobs = assets, jobs
+
+    def __len__(self):
+        return len(self.jobs)
+
+    def __getitem__(self, index):
+        task, held_out, views, seed = self.jobs[index]
+        return sample_of(self.assets, task, held_out, views, seed)
+
+
+def answered(model, device, rows, job, keeps):
+    """Lines of rows (sample, turn) of one shape, at each ratio."""
+    task, held_out = job[:2]
+    for keep in keeps:
+        batch = batches.batch(task, keep, [sample for sample, _ in rows], [[turn] for _, turn in rows])
+        for (sample, turn), got in zip(rows, read.answers(model, batch, device)):
+            yield record(sample[1], turn, got, keep, held_out)
 
 
 def by_item(lines):

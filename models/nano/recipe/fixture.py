@@ -20,9 +20,9 @@ def write(model, assets, out, task, seed, views, keep):
     tokens, names, _ = step.seen_tokens(model, batch, device)
     visual, row_of, _ = model.fewer(tokens, keep, step.padded_questions(model, batch.turns) if views > 1 else None)
     script = prompts.script(model.tokenizer, sample[1], names[0], [prompts.Turn(turn.kind, turn.question, "")])
-    x, opening = step.assembled(model, visual, [script])
+    x, opening, lengths = step.assembled(model, visual, [script])
     hidden, middle, _ = model.language(x)
-    text, _ = read.continued(model, x)
+    (text,), _, _ = read.continued(model, x, lengths)
     out.mkdir(parents=True, exist_ok=True)
     tensors = {"pictures": batch.pictures, "views": batch.views, "times": batch.times, "tokens": tokens, "merged": visual, "row_of": row_of,
                "opening": torch.tensor(model.opening()), "ids": torch.tensor(script.ids), "middle": middle, "logits": model.language.logits(hidden[:, -1])}

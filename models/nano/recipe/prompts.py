@@ -44,9 +44,14 @@ def written(item):
     return text, spans
 
 
+def seen(names):
+    """The line of the classifier's names."""
+    return f"\nSeen: {', '.join(names)}." if names else ""
+
+
 def context(item, names):
     """(what is told of a clip or page behind its tokens, spans of its lines). `names` are the classifier's."""
-    text = f"\nSeen: {', '.join(names)}." if names else ""
+    text = seen(names)
     if item.transcript:
         text += f'\nSaid: "{item.transcript}"'
     spans = []
@@ -69,9 +74,9 @@ class Script:
     lines: list
 
 
-def script(tokenizer, item, names, turns):
-    """The conversation of an item; the last answer may be empty, to be continued."""
-    told, spans = context(item, names)
+def nameless(tokenizer, item, turns):
+    """The conversation of an item without the classifier's names; the last answer may be empty, to be continued."""
+    told, spans = context(item, [])
     first = tokenizer.encode(told + "\n" + turns[0].question + ANSWER)
     made = Script(list(first.ids), [], [], [])
     for start, end in spans:
@@ -86,3 +91,16 @@ def script(tokenizer, item, names, turns):
             made.labelled += range(len(made.ids), len(made.ids) + len(answer))
             made.ids += answer
     return made
+
+
+def named(tokenizer, names, script):
+    """A script of nameless() with the names before it. The line break behind them is a token of its own, so that nothing else changes."""
+    first = tokenizer.encode(seen(names)).ids
+    n = len(first)
+    return Script(first + script.ids, [i + n for i in script.labelled], [(a + n, b + n) for a, b in script.answers],
+                  [(a + n, b + n) for a, b in script.lines])
+
+
+def script(tokenizer, item, names, turns):
+    """The conversation of an item; the last answer may be empty, to be continued."""
+    return named(tokenizer, names, nameless(tokenizer, item, turns))

@@ -4,7 +4,7 @@ import torch
 from . import prompts
 from .model import step
 
-MOST_TOKENS = 96
+MOST_TOKENS = 128
 
 
 @torch.no_grad()
@@ -13,37 +13,49 @@ def answers(model, batch, device, random=None):
     model.eval()
     tokens, names, grid = step.seen_tokens(model, batch, device, random)
     visual, row_of, _ = model.fewer(tokens, batch.keep, step.padded_questions(model, batch.turns) if tokens.shape[1] > 1 else None)
-    found = []
-    for i, (item, turns) in enumerate(zip(batch.items, batch.turns)):
-        asked = [prompts.Turn(turns[0].kind, turns[0].question, "")]
-        script = prompts.script(model.tokenizer, item, names[i], asked)
-        x, opening = step.assembled(model, visual[i:i + 1], [script])
-        text, middle = continued(model, x)
-        found.append({"text": text, **rests_on(model, item, script, middle, row_of[i].cpu(), opening, visual.shape[1], x.shape[1], grid)})
-    return found
+    scripts = [prompts.script(model.tokenizer, item, own, [prompts.Turn(turns[0].kind, turns[0].question, "")])
+               for item, own, turns in zip(batch.items, names, batch.turns)]
+    x, opening, lengths = step.assembled(model, visual, scripts)
+    texts, middle, answered = continued(model, x, lengths)
+    row_of = row_of.cpu()
+    return [{"text": text, **rests_on(model, item, script, middle[i:i + 1], said, row_of[i], opening, visual.shape[1], grid)}
+            for i, (text, item, script, said) in enumerate(zip(texts, batch.items, scripts, answered))]
 
 
-def continued(model, x):
-    """(the greedy text behind x [1, L, D] up to its end mark, the middle layer's states [L + n, D])."""
-    end = model.ids(prompts.END)[0]
-    hidden, middle, past = model.language(x)
-    ids, states = [], [middle[0]]
-    while len(ids) < MOST_TOKENS:
-        following = int(model.language.logits(hidden[:, -1]).argmax())
-        if following == end:
-            break
-        ids.append(following)
-        hidden, middle, past = model.language(model.language.embedding[torch.tensor([[following]], device=x.device)], past)
-        states.append(middle[0])
-    return model.tokenizer.decode(ids), torch.cat(states)
+def continued(model, x, lengths):
+    """Of x [B, L, D], lengths [B] of it: (the greedy texts up to their end marks, the middle layer's states [B, L, D], those of each answer [n, D])."""
+    end, device = model.ids(prompts.END)[0], x.device
+    lengths = torch.tensor(lengths, device=device)
+    everyone = torch.arange(len(x), device=device)
+    with model.language.settled():
+        hidden, before, past = model.language(x)
+        hidden = hidden[everyone, lengths - 1]
+        ids, states, going = [], [], torch.ones(len(x), dtype=torch.bool, device=device)
+        place = torch.arange(x.shape[1] + MOST_TOKENS, device=device)
+        while len(ids) < MOST_TOKENS:
+            following = model.language.logits(hidden).argmax(-1)
+            going &= following != end
+            if not going.any():
+                break
+            ids.append(torch.where(going, following, -1))
+            seen = (place < lengths[:, None]) | (place >= x.shape[1])
+            hidden, middle, past = model.language(model.language.embedding[following][:, None], past, (lengths + len(ids) - 1)[:, None],
+                                                  seen[:, None, None, :x.shape[1] + len(ids)])
+            hidden = hidden[:, 0]
+            states.append(middle[:, 0])
+    if not ids:
+        return [""] * len(x), before, [before[i, :0] for i in range(len(x))]
+    ids, states = torch.stack(ids, 1).cpu(), torch.stack(states, 1)
+    counts = (ids >= 0).sum(1).tolist()
+    return [model.tokenizer.decode(row[:n].tolist()) for row, n in zip(ids, counts)], before, [row[:n] for row, n in zip(states, counts)]
 
 
-def rests_on(model, item, script, middle, row_of, opening, count, length, grid):
+def rests_on(model, item, script, middle, said, row_of, opening, count, grid):
     """The box (union), view and time of what the pointer gives; empty where there is nothing to point at."""
-    groups = step.groups_of(middle, script, item, opening, count)
-    if not len(groups) or len(middle) == length:
+    (groups,), _ = step.groups_of(middle.float(), [script], item, opening, count)
+    if not len(groups) or not len(said):
         return {"box": [], "view": "", "time": 0.0, "sure": 0.0}
-    rows, sure = model.pointer.point(groups, middle[length:].mean(0))
+    rows, sure = model.pointer.point(groups, said.float().mean(0))
     if item.lines:
         boxes, view, time = [item.lines[i].box for i in rows], item.views[0], 0.0
     else:

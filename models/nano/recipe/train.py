@@ -1,18 +1,20 @@
 """Training, in pieces that go on where the last one stopped, and a smoke run that learns eight items by heart."""
 import json
+import math
 import time
 from pathlib import Path
 
 import torch
 
 from . import batches, prompts, seeds
-from .model import step
+from .model import gguf_file, step
 from .model.nano import Nano
 from .read import answers
 
 RATE, EYES_RATE = 1e-3, 4e-4
 BETAS, DECAY, CLIP = (.9, .98), .01, 1.0
-WARM_UP, FALLING = 60, .25      # steps, and the share of all steps over which the rate falls to zero
+WARM_UP, FALLING = 60, .3       # steps, and the share of the whole time over which the rate falls to zero
+SAVED_SECONDS = 100             # between copies of the weights
 
 
 def optimizer_of(model):
@@ -23,66 +25,120 @@ def optimizer_of(model):
     return torch.optim.AdamW(groups, betas=BETAS, weight_decay=DECAY, fused=torch.cuda.is_available())
 
 
-def rate_share(at, steps, warm_up=WARM_UP):
-    """Of the full rate at a step: rises over `warm_up` steps, stays, falls to zero at the end."""
-    return min((at + 1) / warm_up, 1.0, max((steps - at) / (FALLING * steps), 0.0))
+def rate_share(at, left, warm_up=WARM_UP):
+    """Of the full rate, `at` steps after a start with fresh moments, with the share `left` of the whole training still to come: rises over
+    `warm_up` steps, stays, falls to zero at the end."""
+    return min((at + 1) / warm_up, 1.0, max(left / FALLING, 0.0))
 
 
-def one_step(model, optimizer, micro, device, random, share):
-    """Accumulates the gradients of micro-batches and moves. Gives what was lost in each."""
+def one_step(model, optimizer, micro, device, random, share, half=None):
+    """Accumulates the gradients of micro-batches and moves. Gives what was lost in each: numbers on the device, for told(). Waits for nothing but
+    the names in each micro-batch's prompts."""
     for group in optimizer.param_groups:
         group["lr"] = group["full"] * share
     optimizer.zero_grad(set_to_none=True)
     lost = []
     for batch in micro:
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda" if half is None else half):
             found = step.losses(model, batch, device, random)
         (step.weighted(found) / len(micro)).backward()
-        lost.append({"task": batch.task, "views": batch.pictures.shape[1], "keep": batch.keep, **{key: round(x.item(), 4) for key, x in found.items()}})
-    torch.nn.utils.clip_grad_norm_([x for group in optimizer.param_groups for x in group["params"]], CLIP)
+        lost.append({"task": batch.task, "views": batch.pictures.shape[1], "keep": batch.keep, **{key: x.detach() for key, x in found.items()}})
+    norm = torch.nn.utils.clip_grad_norm_([x for group in optimizer.param_groups for x in group["params"]], CLIP)
     optimizer.step()
+    lost[0]["norm"] = norm.detach()
     return lost
 
 
-def train(assets, out, steps, minutes, workers, seed=1):
-    """Trains until `steps` in all are done or `minutes` are over; `out` holds state.pt (to go on from), nano.safetensors and losses.jsonl. Where only
-    nano.safetensors and its step are there, goes on from these with fresh moments."""
-    if steps < 1:
-        raise ValueError(f"steps: expected at least 1, got {steps}")
-    begin, out = time.monotonic(), Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    torch.manual_seed(seed)
-    model = Nano(assets, dtype=torch.bfloat16 if device.type == "cuda" else torch.float32).to(device).train()
-    optimizer, done = optimizer_of(model), 0
-    if (out / "state.pt").exists():
-        state = torch.load(out / "state.pt", map_location=device, weights_only=True)
-        with torch.no_grad():
-            for name, x in model.trained().items():
-                x.copy_(state["weights"][name])
-        optimizer.load_state_dict(state["optimizer"])
-        done = state["step"]
-    elif (out / "nano.safetensors").exists():
-        model.load(out / "nano.safetensors")
-        done = json.loads((out / "step.json").read_text())["step"]
-    fresh, count = done, len(batches.STEP)
-    source = iter(batches.loader(assets, done * count, (steps - done) * count, workers))
-    with open(out / "losses.jsonl", "a") as log:
-        while done < steps and time.monotonic() - begin < minutes * 60:
-            random = torch.Generator().manual_seed(seed * 1_000_003 + done)
-            share = min(rate_share(done, steps), (done - fresh + 1) / WARM_UP)
-            waited = time.monotonic()
-            micro = [next(source) for _ in range(count)]
-            waited = time.monotonic() - waited
-            lost = one_step(model, optimizer, micro, device, random, share)
-            done += 1
-            log.write(json.dumps({"step": done, "share": round(share, 4), "seconds": round(time.monotonic() - begin, 2), "waited": round(waited, 3),
-                                  "micro": lost}) + "\n")
+def told(lost):
+    """What one_step gave, in plain numbers; waits for the device once."""
+    numbers = iter(torch.stack([x.float() for each in lost for x in each.values() if torch.is_tensor(x)]).tolist())
+    return [{key: round(next(numbers), 4) if torch.is_tensor(x) else x for key, x in each.items()} for each in lost]
+
+
+class Run:
+    """A training in a folder: state.pt (to go on from exactly), nano.safetensors and step.json (small enough to travel; moments start anew),
+    losses.jsonl. `small` divides micro-batches, for tests; `half` forces autocast on or off."""
+
+    def __init__(self, assets, out, workers, seed=1, small=1, compiled=False, half=None):
+        self.out, self.seed, self.half = Path(out), seed, half
+        self.out.mkdir(parents=True, exist_ok=True)
+        self.done, self.seconds, state = 0, 0.0, None
+        if (self.out / "state.pt").exists():
+            state = torch.load(self.out / "state.pt", map_location="cpu", weights_only=True)
+        elif (self.out / "nano.safetensors").exists():
+            state = json.loads((self.out / "step.json").read_text())
+        if state:
+            self.done, self.seconds = state["step"], state["seconds"]
+        self.fresh = 0 if state and "optimizer" in state else self.done     # the step at which moments began
+        # Workers are forked before anything is on the GPU, and draw while the model is read.
+        tokens = gguf_file.tokenizer(gguf_file.header(assets.folder / "smollm2.gguf"))
+        self.source = iter(batches.loader(assets, tokens, self.done, MOST_STEPS - self.done, workers, small))
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        torch.backends.cudnn.benchmark = True
+        torch.set_float32_matmul_precision("high")
+        torch.manual_seed(seed)
+        self.model = Nano(assets, dtype=torch.bfloat16 if self.device.type == "cuda" else torch.float32).to(self.device).train()
+        if compiled:
+            for layer in self.model.language.layers:
+                layer.compile(dynamic=True)
+        self.optimizer = optimizer_of(self.model)
+        if self.fresh:
+            self.model.load(self.out / "nano.safetensors")
+        elif state:
+            with torch.no_grad():
+                for name, x in self.model.trained().items():
+                    x.copy_(state["weights"][name])
+            self.optimizer.load_state_dict(state["optimizer"])
+
+    def step(self, left):
+        """One step with the share `left` of the whole training to come: its record."""
+        random = torch.Generator().manual_seed(self.seed * 1_000_003 + self.done)
+        share, begin = rate_share(self.done - self.fresh, left), time.monotonic()
+        micro = next(self.source)
+        waited = time.monotonic() - begin
+        lost = told(one_step(self.model, self.optimizer, micro, self.device, random, share, self.half))
+        self.done += 1
+        took = time.monotonic() - begin
+        self.seconds += took
+        return {"step": self.done, "share": round(share, 4), "seconds": round(self.seconds, 2), "took": round(took, 3), "waited": round(waited, 3),
+                "micro": lost}
+
+    def save(self, everything=True):
+        """Each file is whole at any time."""
+        about = {"step": self.done, "seconds": self.seconds}
+        self.model.save(self.out / "new.safetensors")
+        (self.out / "new.safetensors").rename(self.out / "nano.safetensors")
+        (self.out / "step.json").write_text(json.dumps({**about, "seed": self.seed}))
+        if everything:
+            torch.save({"weights": self.model.trained(), "optimizer": self.optimizer.state_dict(), **about}, self.out / "new.pt")
+            (self.out / "new.pt").rename(self.out / "state.pt")
+
+
+MOST_STEPS = 150_000     # their seeds stay below those of evaluation
+
+
+def train(assets, out, minutes, more=0.0, workers=14, steps=MOST_STEPS, **options):
+    """Trains for `minutes` in all, loading included, or until `steps` are done; the rate falls to zero towards the end of `more` further minutes, of
+    pieces to come. Gives the steps done."""
+    if minutes <= 0 or more < 0 or steps < 1:
+        raise ValueError(f"minutes, more, steps: expected positive, none or positive, and at least 1, got {minutes}, {more}, {steps}")
+    begin = time.monotonic()
+    run = Run(assets, out, workers, **options)
+    print(f"step {run.done}, {run.seconds:.0f} s of training so far, ready after {time.monotonic() - begin:.1f} s", flush=True)
+    saved = time.monotonic()
+    with open(run.out / "losses.jsonl", "a") as log:
+        while run.done < steps and (left := begin + minutes * 60 - time.monotonic()) > 0:
+            left += more * 60
+            line = run.step(left / (run.seconds + left))
+            log.write(json.dumps(line) + "\n")
             log.flush()
-    model.save(out / "nano.safetensors")
-    (out / "step.json").write_text(json.dumps({"step": done, "of": steps, "seed": seed}))
-    torch.save({"weights": model.trained(), "optimizer": optimizer.state_dict(), "step": done}, out / "state.pt")
-    return done
+            if not all(math.isfinite(each["answer"]) for each in line["micro"]):
+                raise ValueError(f"step {run.done}: expected finite losses, got {line['micro']}")
+            if time.monotonic() - saved > SAVED_SECONDS:
+                run.save(everything=False)
+                saved = time.monotonic()
+    run.save()
+    return run.done
 
 
 SMOKE_ITEMS = (("driving", 1), ("driving", 1), ("driving", 2), ("photos", 1), ("photos", 1), ("naming", 1), ("pages", 1), ("pages", 1))
@@ -107,7 +163,7 @@ def smoke(assets, out, steps, seed=1):
     out.mkdir(parents=True, exist_ok=True)
     with open(out / "smoke.jsonl", "w") as log:
         for done in range(steps):
-            lost = one_step(model, optimizer, micro, torch.device("cpu"), torch.Generator().manual_seed(0), rate_share(done, steps, 5))
+            lost = told(one_step(model, optimizer, micro, torch.device("cpu"), torch.Generator().manual_seed(0), rate_share(done, 1 - done / steps, 5)))
             mean = sum(each["answer"] for each in lost) / len(lost)
             log.write(json.dumps({"step": done + 1, "answer": round(mean, 4), "micro": lost}) + "\n")
             print(f"step {done + 1}: {mean:.4f}", flush=True)

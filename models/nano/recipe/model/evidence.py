@@ -5,9 +5,11 @@ second step on, and what was pointed at cannot be again."""
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.utils.rnn import pad_sequence
 
 WIDTH = 192
 MOST = 4
+IGNORED = -100   # behind the last step
 
 
 class EvidencePointer(nn.Module):
@@ -21,41 +23,46 @@ class EvidencePointer(nn.Module):
         self.start, self.end = nn.Parameter(torch.randn(WIDTH) * .1), nn.Parameter(torch.randn(WIDTH) * .1)
 
     def logits(self, keys, state, taken):
-        """[G + 1]: of each group, then of the end; taken ones and an end at the first step are impossible."""
-        u = self.vector(torch.tanh(keys + self.mix(state))).squeeze(-1)
+        """[N, 1 + G]: of the end, then of each group; taken ones and an end at the first step are impossible."""
+        u = self.vector(torch.tanh(keys + self.mix(state)[:, None])).squeeze(-1)
         return u.masked_fill(taken, -torch.inf)
 
-    def loss(self, groups, answer, targets):
-        """groups [G, D], answer [D], targets: which groups in which order, at least one. Mean nats a step, the end being the last."""
-        keys, state, taken = self.opened(groups, answer)
-        before, total = self.start, 0.0
-        for target in [*targets, len(groups)]:
-            state = self.step(before[None], state[None])[0]
-            total = total + F.cross_entropy(self.logits(keys, state, taken)[None], torch.tensor([target], device=keys.device))
-            taken = taken.clone()
-            taken[target], taken[-1] = True, False
-            before = keys[target]
-        return total / (len(targets) + 1)
+    def loss(self, groups, counts, answers, targets):
+        """groups [N, G, D] of which the first counts [N] exist, answers [N, D], targets: for each which groups in which order, at least one.
+        [N] mean nats a step, the end being the last."""
+        keys, state, taken = self.opened(groups, counts, answers)
+        wanted = pad_sequence([torch.tensor([t + 1 for t in own] + [0]) for own in targets], batch_first=True, padding_value=IGNORED)
+        steps = (wanted != IGNORED).sum(1).to(keys.device)
+        wanted = wanted.to(keys.device)
+        before, total = self.start.expand(len(keys), -1), 0.0
+        for target in wanted.unbind(1):
+            state = self.step(before, state)
+            total = total + F.cross_entropy(self.logits(keys, state, taken), target, ignore_index=IGNORED, reduction="none")
+            at = target.clamp(min=0)[:, None]
+            taken = taken.scatter(1, at, True)
+            taken[:, 0] = False
+            before = keys.gather(1, at[..., None].expand(-1, -1, keys.shape[2]))[:, 0]
+        return total / steps
 
     @torch.no_grad()
     def point(self, groups, answer, most=MOST):
-        """(the groups pointed at, the product of the steps' probabilities)."""
-        keys, state, taken = self.opened(groups, answer)
-        before, found, sure = self.start, [], 1.0
+        """(which of groups [G, D] are pointed at, the product of the steps' probabilities)."""
+        keys, state, taken = self.opened(groups[None], torch.tensor([len(groups)], device=groups.device), answer[None])
+        before, found, sure = self.start[None], [], 1.0
         while len(found) < min(most, len(groups)):
-            state = self.step(before[None], state[None])[0]
-            shares = self.logits(keys, state, taken).softmax(-1)
+            state = self.step(before, state)
+            shares = self.logits(keys, state, taken)[0].softmax(-1)
             target = int(shares.argmax())
             sure *= float(shares[target])
-            if target == len(groups):
+            if target == 0:
                 break
-            found.append(target)
-            taken[target], taken[-1] = True, False
-            before = keys[target]
+            found.append(target - 1)
+            taken[0, target], taken[0, 0] = True, False
+            before = keys[:, target]
         return found, sure
 
-    def opened(self, groups, answer):
-        keys = torch.cat([self.key(groups.float()), self.end[None]])
-        taken = torch.zeros(len(keys), dtype=torch.bool, device=keys.device)
-        taken[-1] = True
-        return keys, torch.tanh(self.query(answer.float())), taken
+    def opened(self, groups, counts, answers):
+        keys = torch.cat([self.end.expand(len(groups), 1, -1), self.key(groups.float())], 1)
+        taken = torch.arange(keys.shape[1], device=keys.device) > counts[:, None]
+        taken[:, 0] = True
+        return keys, torch.tanh(self.query(answers.float())), taken

@@ -71,8 +71,8 @@ def unpermuted(rows, heads):
     return rows.reshape(heads, -1, 2, rows.shape[1]).swapaxes(1, 2).reshape(rows.shape)
 
 
-def read(path):
-    """(metadata, {name: float32 array}) of a GGUF file of F32, Q4_1 and Q8_0. Throws ValueError on another."""
+def opened(path):
+    """(metadata, how many tensors, a Reader at their list) of a GGUF file. Throws ValueError on another."""
     data = np.memmap(Path(path), np.uint8, "r")
     reader = Reader(data)
     if bytes(data[:4]) != b"GGUF":
@@ -83,6 +83,18 @@ def read(path):
     for _ in range(values):
         key = reader.text()
         metadata[key] = reader.value(reader.number(4))
+    return metadata, tensors, reader
+
+
+def header(path):
+    """The metadata alone."""
+    return opened(path)[0]
+
+
+def read(path):
+    """(metadata, {name: float32 array}) of a GGUF file of F32, Q4_1 and Q8_0. Throws ValueError on another."""
+    metadata, tensors, reader = opened(path)
+    data = reader.data
     listed = []
     for _ in range(tensors):
         name = reader.text()

@@ -13,7 +13,8 @@ def relevance(tokens, question):
     """[B, V, M] the largest cosine of each visual token [B, V, M, D] with a token of the question [B, L, D]; those of length zero get -1.
     Question rows of zeros are padding and never count."""
     lost = tokens.float().norm(dim=-1) < 1e-12
-    cosine = torch.einsum("bvmd,bld->bvml", F.normalize(tokens.float(), dim=-1), F.normalize(question.float(), dim=-1))
+    with torch.autocast(tokens.device.type, enabled=False):
+        cosine = torch.einsum("bvmd,bld->bvml", F.normalize(tokens.float(), dim=-1), F.normalize(question.float(), dim=-1))
     cosine = cosine.masked_fill((question.float().norm(dim=-1) < 1e-12)[:, None, None], -1)
     return cosine.max(-1).values.masked_fill(lost, -1)
 

@@ -1,4 +1,6 @@
 """SmolLM2 (a Llama) with low-rank adapters, for training and greedy reading."""
+import contextlib
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -14,9 +16,13 @@ class AdaptedLinear(nn.Module):
         self.register_buffer("weight", weight)
         self.down = nn.Parameter(torch.randn(rank, weight.shape[1]) / weight.shape[1] ** .5)
         self.up = nn.Parameter(torch.zeros(weight.shape[0], rank))
+        self.merged = None     # kept while nothing is trained
 
     def forward(self, x):
-        return F.linear(x, self.weight + (self.up @ self.down).to(self.weight.dtype))
+        return F.linear(x, self.sum() if self.merged is None else self.merged)
+
+    def sum(self):
+        return self.weight + (self.up @ self.down).to(self.weight.dtype)
 
 
 def rms_norm(x, weight, epsilon):
@@ -33,8 +39,9 @@ class Layer(nn.Module):
         for name in ("input_layernorm", "post_attention_layernorm"):
             self.register_buffer(name, tensors[name + ".weight"])
 
-    def forward(self, x, turn, past=None):
-        """x [B, L, D], turn = (cos, sin) of the new positions; past (keys, values) is read and the longer one returned."""
+    def forward(self, x, turn, past=None, mask=None):
+        """x [B, L, D], turn = (cos, sin) of the new positions; past (keys, values) is read and the longer one returned. `mask` [B, 1, L, all]
+        says what is seen; causal without."""
         batch, length, _ = x.shape
         y = rms_norm(x, self.input_layernorm, self.epsilon)
         q, k, v = (self.parts[name](y).view(batch, length, -1, x.shape[2] // self.heads).transpose(1, 2)
@@ -42,7 +49,7 @@ class Layer(nn.Module):
         q, k = rotated(q, turn), rotated(k, turn)
         if past is not None:
             k, v = torch.cat([past[0], k], 2), torch.cat([past[1], v], 2)
-        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=length > 1, enable_gqa=True)
+        mixed = F.scaled_dot_product_attention(q, k, v, mask, is_causal=mask is None and length > 1, enable_gqa=True)
         x = x + self.parts["o_proj"](mixed.transpose(1, 2).reshape(batch, length, -1))
         y = rms_norm(x, self.post_attention_layernorm, self.epsilon)
         x = x + self.parts["down_proj"](F.silu(self.parts["gate_proj"](y)) * self.parts["up_proj"](y))
@@ -72,19 +79,21 @@ class LanguageModel(nn.Module):
             Layer({name.split(".", 2)[2]: x for name, x in tensors.items() if name.startswith(f"layers.{i}.")}, heads, key_heads, rank, self.epsilon)
             for i in range(count))
 
-    def turn(self, start, end):
-        device, kind = self.embedding.device, self.embedding.dtype
-        speeds = self.base ** (-torch.arange(0, self.head_width, 2, device=device).float() / self.head_width)
-        angles = torch.arange(start, end, device=device).float()[:, None] * speeds
-        angles = torch.cat([angles, angles], 1)
-        return angles.cos().to(kind), angles.sin().to(kind)
+    def turn(self, places):
+        """cos and sin of positions [...], each [..., width of a head]."""
+        speeds = self.base ** (-torch.arange(0, self.head_width, 2, device=places.device).float() / self.head_width)
+        angles = places.float()[..., None] * speeds
+        angles = torch.cat([angles, angles], -1)
+        return angles.cos().to(self.embedding.dtype), angles.sin().to(self.embedding.dtype)
 
-    def forward(self, x, pasts=None):
-        """(last hidden states, those of the middle layer, keys and values of all layers)."""
+    def forward(self, x, pasts=None, places=None, mask=None):
+        """(last hidden states, those of the middle layer, keys and values of all layers). `places` [B, L] are positions where they are not those
+        behind `pasts`; `mask` as a layer takes it."""
         start = pasts[0][0].shape[2] if pasts else 0
-        turn, kept, middle = self.turn(start, start + x.shape[1]), [], None
+        turn = self.turn(torch.arange(start, start + x.shape[1], device=x.device) if places is None else places[:, None])
+        kept, middle = [], None
         for i, layer in enumerate(self.layers):
-            x, past = layer(x, turn, pasts[i] if pasts else None)
+            x, past = layer(x, turn, pasts[i] if pasts else None, mask)
             kept.append(past)
             if i + 1 == self.middle:
                 middle = x
@@ -92,3 +101,16 @@ class LanguageModel(nn.Module):
 
     def logits(self, hidden):
         return F.linear(hidden, self.embedding)
+
+    @contextlib.contextmanager
+    def settled(self):
+        """Within, weights and adapters are added once and not at each use."""
+        linears = [module for module in self.modules() if isinstance(module, AdaptedLinear)]
+        try:
+            with torch.no_grad():
+                for linear in linears:
+                    linear.merged = linear.sum()
+            yield
+        finally:
+            for linear in linears:
+                linear.merged = None

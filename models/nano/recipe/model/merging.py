@@ -16,7 +16,7 @@ def merged(x, keep, rounds=ROUNDS):
     batch, count, width = x.shape
     budget = max(math.floor(keep * count + 1e-9), 1)
     row_of = torch.arange(count, device=x.device).expand(batch, count)
-    with torch.no_grad():
+    with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
         rows, sizes, places = x.detach().float(), torch.ones(batch, count, device=x.device), row_of
         each = -(-(count - budget) // rounds)
         while rows.shape[1] > budget:

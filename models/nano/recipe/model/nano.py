@@ -8,7 +8,7 @@ from torch import nn
 
 from . import gguf_file
 from .connector import Connector, VIEWS
-from .efficientnet import EfficientNetLite0, cells_of
+from .efficientnet import CELL_WIDTH, EfficientNetLite0, cells_of
 from .evidence import EvidencePointer
 from .interactor import Interactor
 from .language import LanguageModel
@@ -32,6 +32,7 @@ class Nano(nn.Module):
         self.eyes, self.classifier = EfficientNetLite0(weights), EfficientNetLite0(weights).requires_grad_(False)
         for unused in (self.eyes.head, self.eyes.fc):
             unused.requires_grad_(False)
+        self.eyes.to(memory_format=torch.channels_last), self.classifier.to(memory_format=torch.channels_last)
         self.classes = assets.classes
         embedding = self.language.embedding.float()
         self.connector = Connector(torch.stack([embedding[self.ids(" " + name)].mean(0) for name in assets.classes]))
@@ -53,16 +54,17 @@ class Nano(nn.Module):
         return cells.float().softmax(-1).unflatten(1, coarse.shape[2:]), whole.float().softmax(-1)
 
     def names(self, shares):
-        """Class names of pictures [P, 1000], the most probable first."""
-        best = shares.max(0).values
-        order = best.argsort(descending=True)[:MOST_NAMES].tolist()
-        return [self.classes[i] for i in order if best[i] > LEAST_SHARE]
+        """Class names of each item's pictures [B, P, 1000], the most probable first."""
+        best, order = shares.amax(1).topk(MOST_NAMES)
+        return [[self.classes[i] for x, i in zip(*row) if x > LEAST_SHARE] for row in zip(best.tolist(), order.tolist())]
 
     def look(self, pictures, views, times, shares, seen):
-        """Tokens [B, V, T R C, D] of pictures uint8 [B, V, T, 3, H, W]; shares [B, V, T, R, C, 1000]."""
-        batch, v, t = pictures.shape[:3]
-        maps = self.eyes.maps(pictures.flatten(0, 2))
-        cells = cells_of(maps).unflatten(0, (batch, v, t))
+        """Tokens [B, V, T R C, D] of pictures uint8 [B, V, T, 3, H, W], or of none (0 channels); shares [B, V, T, R, C, 1000]."""
+        batch, v, t, channels = pictures.shape[:4]
+        if channels:
+            cells = cells_of(self.eyes.maps(pictures.flatten(0, 2))).unflatten(0, (batch, v, t))
+        else:
+            cells = torch.zeros(*shares.shape[:-1], CELL_WIDTH, device=shares.device)
         return self.connector(cells, shares, views, times, seen).unflatten(1, (v, -1))
 
     def fewer(self, tokens, keep, question):

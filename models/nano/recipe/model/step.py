@@ -61,16 +61,23 @@ def invented_shares(batch, grid, random):
     return torch.stack(cells)[:, None], torch.stack(wholes)
 
 
+def padded(rows, device):
+    """[B, L] ids, zeros behind, in one copy; and the lengths."""
+    ids = pad_sequence([torch.tensor(row) for row in rows], batch_first=True)
+    return (ids.pin_memory() if device.type == "cuda" else ids).to(device, non_blocking=True), [len(row) for row in rows]
+
+
 def padded_questions(model, turns):
     """[B, L, D] embeddings of all questions of each item, zeros behind."""
-    rows = [model.language.embedding[torch.tensor([i for turn in each for i in model.ids(turn.question)], device=model.language.embedding.device)]
-            for each in turns]
-    return pad_sequence(rows, batch_first=True)
+    table = model.language.embedding
+    ids, lengths = padded([[i for turn in each for i in model.ids(turn.question)] for each in turns], table.device)
+    there = torch.arange(ids.shape[1])[None] < torch.tensor(lengths)[:, None]
+    return table[ids] * there[..., None].to(table.device)
 
 
 def seen_tokens(model, batch, device, random=None):
     """(visual tokens [B, V, M, D], names of each item, grid). With `random` (training) some features and names are left out."""
-    pictures = batch.pictures.to(device, non_blocking=True).permute(0, 1, 2, 5, 3, 4)
+    pictures = torch.as_tensor(batch.pictures).to(device, non_blocking=True).permute(0, 1, 2, 5, 3, 4)
     b, v, t = pictures.shape[:3]
     grid = tuple(side // 32 for side in pictures.shape[-2:])
     if batch.task == "naming":
@@ -83,58 +90,76 @@ def seen_tokens(model, batch, device, random=None):
         if random is not None and batch.task == "photos":
             seen = (torch.rand(b, generator=random) >= BLIND).float().to(device)
     tokens = model.look(pictures, batch.views.to(device), batch.times.to(device), cells, seen)
-    names = [model.names(whole) if random is None or torch.rand(1, generator=random) >= UNNAMED else [] for whole in wholes]
+    names = [own if random is None or torch.rand(1, generator=random) >= UNNAMED else [] for own in model.names(wholes)]
     return tokens, names, grid
 
 
 def assembled(model, visual, scripts):
-    """[B, L, D] embeddings: opening, visual tokens, script; padded behind, which causal attention never sees."""
+    """([B, L, D] embeddings: opening, visual tokens, script, padded behind, which causal attention never sees; the opening's length; [B] lengths)."""
     table = model.language.embedding
-    opening = table[torch.tensor(model.opening(), device=table.device)]
-    rows = [torch.cat([opening, x.to(table.dtype), table[torch.tensor(script.ids, device=table.device)]]) for x, script in zip(visual, scripts)]
-    return pad_sequence(rows, batch_first=True), len(opening)
+    opening = table[torch.tensor(model.opening(), device=table.device)].expand(len(visual), -1, -1)
+    ids, lengths = padded([script.ids for script in scripts], table.device)
+    count = opening.shape[1]
+    return torch.cat([opening, visual.to(table.dtype), table[ids]], 1), count, [count + visual.shape[1] + n for n in lengths]
 
 
 def losses(model, batch, device, random):
     """{"answer", "pointer", "relevance"}: mean nats; those without anything to learn are absent. `random` is a torch generator on the CPU."""
     tokens, names, grid = seen_tokens(model, batch, device, random)
     visual, row_of, scores = model.fewer(tokens, batch.keep, padded_questions(model, batch.turns) if tokens.shape[1] > 1 else None)
-    scripts = [prompts.script(model.tokenizer, item, own, turns) for item, own, turns in zip(batch.items, names, batch.turns)]
-    x, opening = assembled(model, visual, scripts)
+    row_of = row_of.cpu()
+    known = batch.scripts or [prompts.nameless(model.tokenizer, item, turns) for item, turns in zip(batch.items, batch.turns)]
+    scripts = [prompts.named(model.tokenizer, own, script) for own, script in zip(names, known)]
+    x, opening, _ = assembled(model, visual, scripts)
     hidden, middle, _ = model.language(x)
     base = opening + visual.shape[1]
-    places = [(i, base + k - 1, script.ids[k]) for i, script in enumerate(scripts) for k in script.labelled]
-    rows, columns, labels = (torch.tensor(each, device=device) for each in zip(*places))
+    places = torch.tensor([(i, base + k - 1, script.ids[k]) for i, script in enumerate(scripts) for k in script.labelled])
+    rows, columns, labels = (places.pin_memory() if device.type == "cuda" else places).to(device, non_blocking=True).unbind(1)
     found = {"answer": answer_loss(model.language, hidden[rows, columns], labels)}
-    pointer = pointer_losses(model, batch, scripts, middle, row_of.cpu(), opening, visual.shape[1], grid)
-    if pointer:
-        found["pointer"] = torch.stack(pointer).mean()
-    if scores is not None:
-        wanted = torch.stack([covered(item, [e for turn in turns for e in turn.evidence], grid) for item, turns in zip(batch.items, batch.turns)])
-        found["relevance"] = model.interactor.relevance_loss(scores, (wanted >= COVERED).float().view_as(scores).to(device))
+    with torch.autocast(device.type, enabled=False):
+        pointer = pointer_loss(model, batch, scripts, middle, row_of, opening, visual.shape[1], grid)
+        if pointer is not None:
+            found["pointer"] = pointer
+        if scores is not None:
+            wanted = torch.stack([covered(item, [e for turn in turns for e in turn.evidence], grid) for item, turns in zip(batch.items, batch.turns)])
+            found["relevance"] = model.interactor.relevance_loss(scores, (wanted >= COVERED).float().view_as(scores).to(device))
     return found
 
 
-def pointer_losses(model, batch, scripts, middle, row_of, opening, count, grid):
-    """One loss an item that has evidence: of its first answer that has."""
-    found = []
+def pointer_loss(model, batch, scripts, middle, row_of, opening, count, grid):
+    """The mean over items of what their first answer that has evidence costs; None if no item has any."""
+    found, rows, answers, targets = [], [], [], []
     for i, (item, script, turns) in enumerate(zip(batch.items, scripts, batch.turns)):
-        groups = groups_of(middle[i], script, item, opening, count)
-        for turn, (start, end) in zip(turns, script.answers):
-            targets = targets_of(item, turn, row_of[i], count, grid)
-            if targets:
-                answer = middle[i, opening + count + start:opening + count + end].mean(0)
-                found.append(model.pointer.loss(groups, answer, targets))
+        for turn, span in zip(turns, script.answers):
+            wanted = targets_of(item, turn, row_of[i], count, grid)
+            if wanted:
+                rows.append(i)
+                targets.append(wanted)
+                answers.append([span])
                 break
-    return found
+    if not rows:
+        return None
+    base = opening + count
+    states = middle[torch.tensor(rows, device=middle.device)].float()
+    groups, counts = groups_of(states, [scripts[i] for i in rows], batch.items[rows[0]], opening, count)
+    return model.pointer.loss(groups, counts, span_means(states, answers, base)[:, 0], targets).mean()
 
 
-def groups_of(middle, script, item, opening, count):
-    """[G, D] what can be pointed at: the lines of a page, the visual tokens of everything else."""
+def span_means(states, spans, base):
+    """[N, G, D] means of states [N, L, D] over spans, for each item a list of (from, to) behind `base`; zeros where one has fewer."""
+    weights = torch.zeros(len(spans), max(len(own) for own in spans), states.shape[1] - base)
+    for i, own in enumerate(spans):
+        for g, (a, b) in enumerate(own):
+            weights[i, g, a:max(b, a + 1)] = 1 / max(b - a, 1)
+    return weights.to(states.device) @ states[:, base:]
+
+
+def groups_of(states, scripts, item, opening, count):
+    """([N, G, D] what can be pointed at, [N] how many): the lines of pages, the visual tokens of everything else; states [N, L, D] in float."""
     if item.lines:
-        base = opening + count
-        return torch.stack([middle[base + a:base + max(b, a + 1)].mean(0) for a, b in script.lines])
-    return middle[opening:opening + count]
+        return (span_means(states, [script.lines for script in scripts], opening + count),
+                torch.tensor([len(script.lines) for script in scripts], device=states.device))
+    return states[:, opening:opening + count], torch.full((len(states),), count, device=states.device)
 
 
 def targets_of(item, turn, row_of, count, grid):
