@@ -50,7 +50,7 @@ def predict(model, assets, device, items, first_seed, keeps=KEEPS, workers=0, un
     seeds.evaluation_seed(first_seed)
     jobs = [(task, held_out, own, first_seed + i) for i in range(items) for task, held_out, views in PARTS for own in [views[i % len(views)]]]
     options = {"multiprocessing_context": "fork", "prefetch_factor": 4} if workers else {}
-    source = torch.utils.data.DataLoader(Samples(assets, jobs), batch_size=None, num_workers=workers, **options)
+    source = torch.utils.data.DataLoader(Samples(assets, jobs), batch_size=None, num_workers=workers, collate_fn=as_it_is, **options)
     waiting = {}
     for job, (sample, turns) in zip(jobs, source):
         rows = waiting.setdefault(job[:3], [])
@@ -64,6 +64,10 @@ def predict(model, assets, device, items, first_seed, keeps=KEEPS, workers=0, un
     for job, rows in waiting.items():
         if rows and time.monotonic() < until:
             yield from answered(model, device, rows, job, keeps)
+
+
+def as_it_is(sample):
+    return sample
 
 
 class Samples(torch.utils.data.Dataset):
