@@ -33,7 +33,7 @@ if [ "$evaluation" -gt 0 ]; then
     timeout $((evaluation + 30)) python3 -m recipe predict --assets /tmp/nano/assets --weights $run/nano.safetensors --items 64 --keep 1 .25 \
         --workers 12 --seconds "$evaluation" --out $run/predictions.jsonl >> $run/log.txt 2>&1 &
     wait $!
-    python3 -m recipe score $run/predictions.jsonl | python3 -c 'import json, sys
+    timeout 40 python3 -m recipe score $run/predictions.jsonl | python3 -c 'import json, sys
 for keep, scores in json.load(sys.stdin).items():
     print(keep, {name: (round(s["value"], 3), s["n"]) for name, s in scores.items() if s["value"] is not None})' 2>&1
 fi

@@ -78,19 +78,24 @@ class Choosing(unittest.TestCase):
 
 
 class Pointing(unittest.TestCase):
-    def test_it_learns_an_order_and_to_stop_and_never_repeats(self):
+    def test_it_learns_orders_of_several_at_once_and_to_stop_and_never_repeats(self):
         torch.manual_seed(1)
         pointer = EvidencePointer(8)
-        groups, answer = torch.randn(5, 8), torch.randn(8)
+        groups, answers, counts = torch.randn(2, 5, 8), torch.randn(2, 8), torch.tensor([5, 2])
+        targets = [[3, 1], [0]]
         optimizer = torch.optim.Adam(pointer.parameters(), 1e-2)
-        for _ in range(60):
+        for _ in range(80):
             optimizer.zero_grad()
-            pointer.loss(groups, answer, [3, 1]).backward()
+            pointer.loss(groups, counts, answers, targets).mean().backward()
             optimizer.step()
-        self.assertLess(pointer.loss(groups, answer, [3, 1]).item(), .05)
-        found, sure = pointer.point(groups, answer)
-        self.assertEqual(found, [3, 1])
-        self.assertGreater(sure, .8)
+        together = pointer.loss(groups, counts, answers, targets)
+        self.assertLess(together.max().item(), .05)
+        alone = pointer.loss(groups[1:, :2], counts[1:], answers[1:], targets[1:])     # what is behind counts changes nothing
+        torch.testing.assert_close(together[1:], alone)
+        for i, expected in enumerate(targets):
+            found, sure = pointer.point(groups[i, :counts[i]], answers[i])
+            self.assertEqual(found, expected)
+            self.assertGreater(sure, .8)
 
     def test_of_one_or_many_it_points_inside_and_at_each_once(self):
         torch.manual_seed(2)
@@ -150,6 +155,22 @@ class Language(unittest.TestCase):
         torch.testing.assert_close(middle, expected.hidden_states[1][:, :4], rtol=1e-4, atol=1e-5)
 
 
+    def test_padded_prompts_go_on_as_each_alone(self):
+        metadata, tensors = tiny_llama()
+        model = LanguageModel(metadata, tensors, 2, torch.float32).eval()
+        for layer in model.layers:
+            torch.nn.init.normal_(layer.parts["q_proj"].up)
+        x, lengths, later = torch.randn(2, 5, 16), torch.tensor([5, 3]), torch.randn(2, 1, 16)
+        with torch.no_grad(), model.settled():
+            _, _, past = model(x)
+            seen = (torch.arange(6) < lengths[:, None]) | (torch.arange(6) >= 5)
+            together, _, _ = model(later, past, lengths[:, None], seen[:, None, None])
+        for i, n in enumerate(lengths):
+            with torch.no_grad():
+                alone, _, _ = model(torch.cat([x[i:i + 1, :n], later[i:i + 1]], 1))
+            torch.testing.assert_close(together[i, 0], alone[0, -1])
+
+
 class Files(unittest.TestCase):
     def test_blocks_become_numbers_as_ggml_has_them(self):
         scale, least = np.float16(.5), np.float16(-2)
@@ -177,9 +198,16 @@ class Lines(unittest.TestCase):
 
 class Rates(unittest.TestCase):
     def test_they_rise_stay_and_fall(self):
-        shares = [rate_share(at, 1000) for at in (0, 59, 500, 750, 875, 999)]
-        for got, expected in zip(shares, (1 / 60, 1, 1, 1, .5, .004)):
+        shares = [rate_share(at, left) for at, left in ((0, 1.0), (59, .99), (500, .5), (750, .3), (875, .15), (999, .001), (0, .15))]
+        for got, expected in zip(shares, (1 / 60, 1, 1, 1, .5, .001 / .3, 1 / 60)):
             self.assertAlmostEqual(got, expected)
+
+
+class Spans(unittest.TestCase):
+    def test_means_are_of_each_span_behind_the_base(self):
+        states = torch.arange(12.0).view(1, 6, 2)
+        got = step.span_means(states, [[(0, 2), (3, 3)]], 2)
+        self.assertEqual(got.tolist(), [[[5.0, 6.0], [10.0, 11.0]]])
 
 
 if __name__ == "__main__":
