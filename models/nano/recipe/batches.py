@@ -12,8 +12,10 @@ from .pages import sample as pages
 from .seeds import choose
 from .truth import Agent, Item
 
-# What one step trains on: (task, items, views). Naming has no pictures: the classifier's shares are invented.
-STEP = (("driving", 32, 1), ("driving", 6, 3), ("driving", 3, 6), ("photos", 32, 1), ("naming", 16, 1), ("pages", 32, 1))
+# What each step trains on, and besides one of these in turn: (task, items, views). Few large micro-batches, as most of a step's time goes into launching
+# kernels. Naming has no pictures: the classifier's shares are invented.
+EVERY = (("driving", 64, 1), ("photos", 64, 1))
+IN_TURN = (("pages", 64, 1), ("driving", 16, 3), ("naming", 48, 1), ("pages", 64, 1), ("driving", 8, 6))
 KEEPS = {1: (1.0, 1.0, .5, .25, .1), 3: (.5, .25, .1), 6: (.5, .25, .1)}    # by how many views there are
 TURNS = {"driving": 6, "photos": 4, "naming": 2, "pages": 4}
 RECORDED = .3       # share of driving scenes whose traffic is SUMO's
@@ -91,8 +93,9 @@ class Training(torch.utils.data.Dataset):
         return self.length
 
     def __getitem__(self, index):
-        first = (self.start + index) * len(STEP)
-        return [self.micro(first + i, *part) for i, part in enumerate(STEP)]
+        step = self.start + index
+        parts = (*EVERY, IN_TURN[step % len(IN_TURN)])
+        return [self.micro(step * len(parts) + i, *part) for i, part in enumerate(parts)]
 
     def micro(self, number, task, count, views):
         random = seeds.generator(number, "batches")
@@ -110,7 +113,7 @@ class Training(torch.utils.data.Dataset):
 
 
 PREFETCHED = 3                  # steps a worker
-SHARED_BYTES = 120 << 20        # of a step's pictures
+SHARED_BYTES = 160 << 20        # of a step's pictures
 
 
 def loader(assets, tokenizer, start, length, workers, small=1):

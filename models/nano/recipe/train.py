@@ -74,7 +74,6 @@ class Run:
         tokens = gguf_file.tokenizer(gguf_file.header(assets.folder / "smollm2.gguf"))
         self.source = iter(batches.loader(assets, tokens, self.done, MOST_STEPS - self.done, workers, small))
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        torch.backends.cudnn.benchmark = True
         torch.set_float32_matmul_precision("high")
         torch.manual_seed(seed)
         self.model = Nano(assets, dtype=torch.bfloat16 if self.device.type == "cuda" else torch.float32).to(self.device).train()
