@@ -15,6 +15,7 @@
 #include "pipeline/base/cancellation.h"
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
+#include "pipeline/kernels/gated_silu.h"
 #include "pipeline/nn/attention.h"
 #include "pipeline/nn/linear.h"
 #include "pipeline/nn/norm.h"
@@ -150,8 +151,8 @@ class GatedMlp {
         down_(scope / "down_proj", sizes.mlp_width, sizes.shape.width) {}
 
   at::Tensor operator()(const at::Tensor& x) const {
-    std::vector<at::Tensor> both = apply_each(x, std::array{&gate_, &up_});
-    return down_(at::silu_(both[0]).mul_(both[1]));
+    const std::vector<at::Tensor> both = apply_each(x, std::array{&gate_, &up_});
+    return down_(gated_silu(both[0], both[1]));
   }
 
  private:
@@ -212,16 +213,22 @@ class Decoder : public CausalLm {
   at::Tensor forward(const PackedBatch& batch, Memory memory) const override {
     check_batch(batch, sizes_.shape.width);
     const Layout layout{batch, rope_table(batch), retention_ ? memory.taps : nullptr};
-    at::Tensor x = batch.embeddings.clone();
+    at::Tensor x = batch.embeddings;
+    at::Tensor delta;  // of the part before, not added yet
+    const auto normed = [&](const RmsNorm& norm) {
+      SumAndNorm both = norm.of_sum(x, delta);
+      x = std::move(both.sum);
+      return std::move(both.norm);
+    };
     for (size_t i = 0; i < layers_.size(); ++i) {
       check_cancelled();
       const Layer& layer = layers_[i];
       const auto number = static_cast<int64_t>(i);
-      x.add_(layer.attention(layer.attention_norm(x), layout, number, memory.kv));
-      const at::Tensor normed = layer.mlp_norm(x);
-      x.add_(with_worn(layer.mlp(normed), normed, batch, number, WornAt::kMlp));
+      delta = layer.attention(normed(layer.attention_norm), layout, number, memory.kv);
+      const at::Tensor rows = normed(layer.mlp_norm);
+      delta = with_worn(layer.mlp(rows), rows, batch, number, WornAt::kMlp);
     }
-    return norm_(x);
+    return normed(norm_);
   }
 
   void settle(SequenceId sequence, int64_t planned_length, Memory memory,

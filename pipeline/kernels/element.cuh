@@ -9,7 +9,7 @@
 
 #include "pipeline/kernels/launch.h"
 
-// What the kernels share: eight elements at a time as float32, whatever they are stored as.
+// What the kernels share: eight elements at a time as float32, whatever they are stored as, and sums.
 
 namespace lv::device {
 
@@ -37,6 +37,26 @@ template <typename T>
 struct alignas(16) Lane {
   T value[kLane];
 };
+
+/// Sum over the threads of a block, known to all of them. `shared` has a float for each warp.
+inline __device__ float block_sum(float x, float* shared) {
+  for (int step = 16; step > 0; step /= 2) x += __shfl_xor_sync(~0u, x, step);
+  const int warps = blockDim.x / 32;
+  if (threadIdx.x % 32 == 0) shared[threadIdx.x / 32] = x;
+  __syncthreads();
+  float sum = 0;
+  for (int i = 0; i < warps; ++i) sum += shared[i];
+  __syncthreads();
+  return sum;
+}
+
+template <typename T>
+__device__ Lane<T> sum(Lane<T> a, const Lane<T>& b) {
+  for (int i = 0; i < kLane; ++i) {
+    a.value[i] = from_float<T>(to_float(a.value[i]) + to_float(b.value[i]));
+  }
+  return a;
+}
 
 /// Calls `run` with a value of the element's type.
 template <typename Run>

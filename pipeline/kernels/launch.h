@@ -26,6 +26,31 @@ struct AddLayerNorm {
 /// Width: a multiple of 8, at most 8192. Pointers are aligned to 16 bytes.
 void launch_add_layer_norm(const AddLayerNorm& args, void* stream);
 
+struct AddRmsNorm {
+  const void* x;       // [rows, width]
+  const void* delta;   // [rows, width], or null for nothing
+  const void* weight;  // [width]
+  void* sum;           // [rows, width], if there is a delta
+  void* norm;          // [rows, width]
+  Element element;
+  int64_t rows, width;
+  float eps;
+};
+/// Width and pointers as above.
+void launch_add_rms_norm(const AddRmsNorm& args, void* stream);
+
+struct Rotate {
+  void* x;           // [rows, heads, width], in place
+  const float* cos;  // [rows, half]
+  const float* sin;  // [rows, half]
+  Element element;
+  int64_t rows, heads, width, half;
+};
+void launch_rotate(const Rotate& args, void* stream);
+
+/// silu(gate) * up, written over gate; pointers aligned to 16 bytes, count a multiple of 8.
+void launch_gated_silu(void* gate, const void* up, Element element, int64_t count, void* stream);
+
 /// x sigmoid(1.702 x) in place; pointer aligned to 16 bytes, count a multiple of 8.
 void launch_quick_gelu(void* x, Element element, int64_t count, void* stream);
 

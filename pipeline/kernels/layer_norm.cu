@@ -6,18 +6,6 @@ namespace {
 using device::kLane;
 using device::Lane;
 
-/// Sum over the threads of a block, known to all of them. `shared` has a float for each warp.
-__device__ float block_sum(float x, float* shared) {
-  for (int step = 16; step > 0; step /= 2) x += __shfl_xor_sync(~0u, x, step);
-  const int warps = blockDim.x / 32;
-  if (threadIdx.x % 32 == 0) shared[threadIdx.x / 32] = x;
-  __syncthreads();
-  float sum = 0;
-  for (int i = 0; i < warps; ++i) sum += shared[i];
-  __syncthreads();
-  return sum;
-}
-
 /// A block a row; each thread holds eight elements of it.
 template <typename T>
 __global__ void add_layer_norm_kernel(AddLayerNorm args) {
@@ -31,11 +19,7 @@ __global__ void add_layer_norm_kernel(AddLayerNorm args) {
   if (mine) {
     Lane<T> row = static_cast<const Lane<T>*>(args.x)[at];
     if (args.delta != nullptr) {
-      const Lane<T> delta = static_cast<const Lane<T>*>(args.delta)[at];
-      for (int i = 0; i < kLane; ++i) {
-        row.value[i] = device::from_float<T>(device::to_float(row.value[i]) +
-                                             device::to_float(delta.value[i]));
-      }
+      row = device::sum(row, static_cast<const Lane<T>*>(args.delta)[at]);
       static_cast<Lane<T>*>(args.sum)[at] = row;
     }
     for (int i = 0; i < kLane; ++i) {
@@ -43,12 +27,12 @@ __global__ void add_layer_norm_kernel(AddLayerNorm args) {
       sum += x[i];
     }
   }
-  const float mean = block_sum(sum, shared) / args.width;
+  const float mean = device::block_sum(sum, shared) / args.width;
   float squares = 0;
   if (mine) {
     for (int i = 0; i < kLane; ++i) squares += (x[i] - mean) * (x[i] - mean);
   }
-  const float scale = rsqrtf(block_sum(squares, shared) / args.width + args.eps);
+  const float scale = rsqrtf(device::block_sum(squares, shared) / args.width + args.eps);
   if (!mine) return;
   const Lane<T> weight = static_cast<const Lane<T>*>(args.weight)[lane];
   const Lane<T> bias = static_cast<const Lane<T>*>(args.bias)[lane];

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <optional>
+#include <span>
 
 #include "pipeline/kernels/launch.h"
 
@@ -18,5 +19,10 @@ bool kernels_take(const at::Tensor& tensor);
 /// The stream of this thread on the tensor's device, where work on the tensor belongs: a
 /// cudaStream_t. Only for tensors on a GPU.
 void* current_stream(const at::Tensor& tensor);
+
+/// A tensor on `device` with these numbers, on the way there while the caller goes on: nothing
+/// waits, neither the caller nor what the device computes already.
+at::Tensor sent(std::span<const int32_t> numbers, at::Device device);
+at::Tensor sent(std::span<const int64_t> numbers, at::Device device);
 
 }  // namespace lv

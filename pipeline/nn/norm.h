@@ -27,6 +27,8 @@ class RmsNorm {
  public:
   RmsNorm(const WeightScope& scope, int64_t width, double eps);
   at::Tensor operator()(const at::Tensor& x) const;
+  /// As LayerNorm's.
+  SumAndNorm of_sum(const at::Tensor& x, const at::Tensor& delta) const;
 
  private:
   at::Tensor weight_;  // [width]

@@ -6,6 +6,7 @@
 
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
+#include "pipeline/kernels/on_device.h"
 
 namespace lv {
 namespace {
@@ -68,6 +69,13 @@ void rotate_(at::Tensor& x, const RopeTable& table) {
     for (int64_t row = 0; row < x.size(0); ++row, cos += half, sin += half) {
       for (int64_t head = 0; head < heads; ++head, at += width) rotate_floats(at, cos, sin, half);
     }
+    return;
+  }
+  if (kernels_take(x) && kernels_take(table.cos) && kernels_take(table.sin)) {
+    launch_rotate(
+        {x.mutable_data_ptr(), table.cos.const_data_ptr<float>(), table.sin.const_data_ptr<float>(),
+         *element_of(x.scalar_type()), x.size(0), x.size(1), x.size(2), half},
+        current_stream(x));
     return;
   }
   const at::Tensor cos = table.cos.unsqueeze(1);  // [n, 1, Dr / 2]

@@ -172,6 +172,19 @@ TEST_CASE("rope rotates half-split pairs and leaves the rest of a head alone") {
   CHECK_THAT(doubles, CloseTo(got, 1e-5, 1e-6));
 }
 
+TEST_CASE("rope rotates on a GPU", "[.gpu]") {
+  const auto [dtype, error] =
+      GENERATE(table<at::ScalarType, double>({{at::kFloat, 1e-6}, {at::kBFloat16, 1e-2}}));
+  RopeSettings settings;
+  settings.rotary_size = 48;
+  const RopeTable table = Rope(settings).table(at::arange(100, 137, at::kLong), 0);
+  at::Tensor expected = lcg_tensor(7, {37, 3, 64}).to(dtype);
+  at::Tensor got = expected.to(at::kCUDA);
+  rotate_(expected, table);
+  rotate_(got, {table.cos.to(at::kCUDA), table.sin.to(at::kCUDA)});
+  CHECK_THAT(got.cpu().to(at::kFloat), CloseTo(expected.to(at::kFloat), error, error));
+}
+
 TEST_CASE("rope refuses settings that make no sense") {
   const auto refuses = [](const char* config, const char* named) {
     CHECK_THROWS_WITH(rope_frequencies(settings_of(config, 8), 1), Catch::Contains(named));
