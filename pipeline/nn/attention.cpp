@@ -49,6 +49,24 @@ Partial attend_cpu(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v
           lse.permute({2, 0, 1}).reshape({n, heads})};
 }
 
+bool flash_takes(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+  const at::ScalarType type = q.scalar_type();
+  return q.is_cuda() && (type == at::kHalf || type == at::kBFloat16) && k.scalar_type() == type &&
+         v.scalar_type() == type && q.size(2) % 8 == 0 && q.size(2) <= 256;
+}
+
+/// The same through the GPU kernel of FlashAttention-2 (arXiv 2307.08691): the last query sees the
+/// last key. `window` is 0 for none.
+Partial attend_flash(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, int64_t window,
+                     double scale) {
+  const auto left = window > 0 ? std::optional<int64_t>(window - 1) : std::nullopt;
+  const auto right = window > 0 ? std::optional<int64_t>(0) : std::nullopt;
+  const auto [out, lse, seed, unused, mask] = at::_flash_attention_forward(
+      q.unsqueeze(0), k.unsqueeze(0), v.unsqueeze(0), {}, {}, q.size(0), k.size(0), 0.0,
+      /*is_causal=*/true, false, scale, left, right);
+  return {out.squeeze(0), lse.squeeze(0).transpose(0, 1)};
+}
+
 /// All scores at once, in `type`. A group's query heads are rows of one product, so that keys and
 /// values are not copied for each of them.
 Partial attend_at_once(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
@@ -110,6 +128,9 @@ Partial attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, Ca
   const at::Tensor keys = k.slice(0, begin, end);
   const at::Tensor values = v.slice(0, begin, end);
   const int64_t cached = mask.offset - begin;
+  if (flash_takes(q, k, v) && !(windowed && mask.sinks > 0)) {
+    return attend_flash(q, keys, values, windowed ? mask.window : 0, scale);
+  }
   if (!q.is_cpu()) {
     return attend_at_once(q, keys, values, {cached, mask.window, mask.sinks}, scale, at::kFloat);
   }

@@ -50,6 +50,27 @@ TEST_CASE("attention equals the reference for every offset, window and grouping"
   CHECK_THAT(got.lse, CloseTo(expected.lse, 1e-5, 2e-6));
 }
 
+TEST_CASE("attention on a GPU equals the reference", "[.gpu]") {
+  const auto [dtype, error] = GENERATE(table<at::ScalarType, double>(
+      {{at::kFloat, 1e-4}, {at::kHalf, 4e-3}, {at::kBFloat16, 3e-2}}));
+  const int64_t n = GENERATE(1, 33, 200);
+  const int64_t cached = GENERATE(0, 1, 300);
+  const auto [window, sinks] = GENERATE(table<int64_t, int64_t>({{0, 0}, {9, 0}, {50, 4}}));
+  const int64_t kv_heads = GENERATE(2, 6);
+  CAPTURE(n, cached, window, sinks, kv_heads, at::toString(dtype));
+  const auto place = at::TensorOptions(at::kCUDA).dtype(dtype);
+  const at::Tensor q = lcg_tensor(1, {n, 6, 64}).to(place);
+  const at::Tensor k = lcg_tensor(2, {cached + n + 2, kv_heads, 64}).to(place);
+  const at::Tensor v = lcg_tensor(3, {cached + n + 2, kv_heads, 64}).to(place);
+  const CausalMask mask{cached, window, sinks};
+  const Partial got = attend(q, k, v, mask, 0.25);
+  const Partial expected = attend_reference(q, k, v, mask, 0.25);
+  CHECK(got.out.scalar_type() == dtype);
+  CHECK_THAT(got.out.to(at::kFloat).cpu(),
+             CloseTo(expected.out.to(at::kFloat).cpu(), error, error));
+  CHECK_THAT(got.lse.cpu(), CloseTo(expected.lse.cpu(), error, error));
+}
+
 TEST_CASE("attention reads keys that lie in a larger store") {
   const at::Tensor store = lcg_tensor(4, {64, 2, 8});
   const at::Tensor k = store.slice(0, 0, 20);
