@@ -18,6 +18,7 @@
 #include "pipeline/base/cancellation.h"
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
+#include "pipeline/kernels/on_device.h"
 
 namespace lv::llm {
 namespace {
@@ -151,8 +152,8 @@ class Engine::Loop {
       }
     }
     if (choices.empty()) return;
-    const at::Tensor last = hidden.index_select(0, at::tensor(rows, at::kLong).to(hidden.device()));
-    const at::Tensor logits = model_->logits(last);  // [rows, V]
+    const at::Tensor last = hidden.index_select(0, sent(rows, hidden.device()));
+    const at::Tensor logits = model_->logits(last).cpu();  // [rows, V]
     for (const auto& [run, first] : choices) choose_tokens(*run, logits, first);
   }
 

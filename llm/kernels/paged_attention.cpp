@@ -9,10 +9,12 @@
 #include <map>
 
 #include "llm/kernels/attend_rows.h"
+#include "llm/kernels/launch.h"
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
 #include "pipeline/kernels/cpu_features.h"
 #include "pipeline/kernels/crew.h"
+#include "pipeline/kernels/on_device.h"
 
 namespace lv::llm {
 namespace {
@@ -201,6 +203,59 @@ Partial attend_gathered(const at::Tensor& q, std::span<const PagedQuery> queries
   return {at::cat(outs), at::cat(lses)};
 }
 
+/// Blocks that keep every multiprocessor of a large GPU busy, and the fewest tokens worth one.
+constexpr int64_t kBlocks = 1024;
+constexpr int64_t kMinSplitTokens = 64;
+
+bool kernel_decodes(const at::Tensor& q, std::span<const PagedQuery> queries) {
+  const at::Tensor& keys = queries[0].view.keys;
+  return kernels_take(q) && kernels_take(keys) && q.scalar_type() == keys.scalar_type() &&
+         decodes_width(q.size(2)) &&
+         std::ranges::all_of(queries, [](const PagedQuery& x) { return x.seen.size() <= 2; });
+}
+
+Partial attend_by_kernel(const at::Tensor& q, std::span<const PagedQuery> queries, double scale) {
+  const KvView& first = queries[0].view;
+  const auto count = static_cast<int64_t>(queries.size());
+  const int64_t heads = q.size(1);
+  int64_t most_pages = 0;
+  int64_t most_tokens = 0;
+  for (const PagedQuery& query : queries) {
+    int64_t tokens = 0;
+    for (const TokenRange& range : query.seen) tokens += range.size();
+    most_tokens = std::max(most_tokens, tokens);
+    most_pages = std::max(most_pages, static_cast<int64_t>(query.view.table.size()));
+  }
+  std::vector<int32_t> plans(static_cast<size_t>(count * (4 + most_pages)), 0);
+  for (size_t s = 0; s < queries.size(); ++s) {
+    int32_t* plan = plans.data() + s * static_cast<size_t>(4 + most_pages);
+    for (const TokenRange& range : queries[s].seen) {
+      const bool early = &range == &queries[s].seen.front();
+      plan[early ? 0 : 2] = static_cast<int32_t>(range.begin);
+      plan[early ? 1 : 3] = static_cast<int32_t>(range.end);
+    }
+    std::ranges::copy(queries[s].view.table, plan + 4);
+  }
+  const at::Tensor sent_plans = sent(plans, q.device());
+
+  const int64_t kv_heads = first.keys.size(2);
+  const int64_t wanted = std::max<int64_t>(1, kBlocks / (count * kv_heads));
+  const int64_t split_tokens = std::max(kMinSplitTokens, (most_tokens + wanted - 1) / wanted);
+  const int64_t splits = (most_tokens + split_tokens - 1) / split_tokens;
+  const auto floats = q.options().dtype(at::kFloat);
+  const at::Tensor sums = at::empty({count, heads, splits, q.size(2)}, floats);
+  const at::Tensor part_lse = at::empty({count, heads, splits}, floats);
+  Partial result{at::empty_like(q), at::empty({count, heads}, floats)};
+  launch_paged_decode(
+      {q.const_data_ptr(), first.keys.const_data_ptr(), first.values.const_data_ptr(),
+       sent_plans.const_data_ptr<int32_t>(), sums.mutable_data_ptr<float>(),
+       part_lse.mutable_data_ptr<float>(), result.out.mutable_data_ptr(),
+       result.lse.mutable_data_ptr<float>(), *element_of(q.scalar_type()), count, heads, kv_heads,
+       q.size(2), first.slots(), most_pages, splits, split_tokens, static_cast<float>(scale)},
+      current_stream(q));
+  return result;
+}
+
 }  // namespace
 
 Partial attend_paged(const at::Tensor& q, std::span<const PagedQuery> queries, double scale) {
@@ -214,8 +269,10 @@ Partial attend_paged(const at::Tensor& q, std::span<const PagedQuery> queries, d
           "paged attention: expected each query to see a token");
   }
   const bool floats = q.scalar_type() == at::kFloat && keys.scalar_type() == at::kFloat;
-  return q.is_cpu() && floats ? attend_float(q, queries, scale)
-                              : attend_gathered(q, queries, scale);
+  if (q.is_cpu() && floats) return attend_float(q, queries, scale);
+  const at::Tensor rows = q.contiguous();
+  return kernel_decodes(rows, queries) ? attend_by_kernel(rows, queries, scale)
+                                       : attend_gathered(rows, queries, scale);
 }
 
 }  // namespace lv::llm

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <limits>
 #include <string>
@@ -10,6 +11,7 @@
 
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
+#include "pipeline/kernels/on_device.h"
 
 namespace lv::llm {
 namespace {
@@ -69,7 +71,7 @@ KvRows gather(const KvView& view, std::span<const TokenRange> ranges) {
     }
     within.push_back({range.begin + shift, range.end + shift});
   }
-  const at::Tensor chosen = at::tensor(pages, at::kLong).to(view.keys.device());
+  const at::Tensor chosen = sent(pages, view.keys.device());
   const auto rows = [&](const at::Tensor& pool) {
     const at::Tensor all = pool.index_select(0, chosen).flatten(0, 1);
     if (within.size() == 1) return all.slice(0, within[0].begin, within[0].end);
@@ -138,54 +140,71 @@ void KvStore::make_writable(Table& table, int64_t slots, int64_t added) {
   while (table.pages.size() < needed) table.pages.push_back(pool_.take());
 }
 
-/// Rows [n, heads, Dh] behind the first `length` tokens of a table that has pages for them.
-void KvStore::write(const Table& table, int64_t layer, const at::Tensor& pool,
-                    const at::Tensor& rows) {
-  const int64_t size = slots(layer);
-  const int64_t n = rows.size(0);
-  if (n == 0) return;
-  if (!pool.is_cpu()) {
-    std::vector<int64_t> places(static_cast<size_t>(n));
-    for (int64_t i = 0; i < n; ++i) {
-      const int64_t token = table.length + i;
-      places[static_cast<size_t>(i)] =
-          table.pages[static_cast<size_t>(token / size)] * size + token % size;
-    }
-    shaped(pool, layer)
-        .flatten(0, 1)
-        .index_copy_(0, at::tensor(places, at::kLong).to(pool.device()),
-                     rows.to(pool.scalar_type()));
+/// Adds the slots of the next `count` tokens of a table that has pages for them.
+void KvStore::add_places(const Table& table, int64_t slots, int64_t count,
+                         std::vector<int64_t>& places) {
+  for (int64_t token = table.length; token < table.length + count; ++token) {
+    places.push_back(table.pages[static_cast<size_t>(token / slots)] * slots + token % slots);
+  }
+}
+
+/// Rows [n, heads, Dh] to slots of a layer's pages.
+void KvStore::write(const std::vector<int64_t>& places, int64_t layer, const at::Tensor& keys,
+                    const at::Tensor& values) {
+  if (places.empty()) return;
+  if (!pool_.keys().is_cpu()) {
+    const at::Tensor slots = sent(places, pool_.keys().device());
+    const auto copy = [&](const at::Tensor& pool, const at::Tensor& rows) {
+      shaped(pool, layer).flatten(0, 1).index_copy_(0, slots, rows.to(pool.scalar_type()));
+    };
+    copy(pool_.keys(), keys);
+    copy(pool_.values(), values);
     return;
   }
-  const at::Tensor dense = rows.to(pool.scalar_type()).contiguous();
-  const auto* from = static_cast<const char*>(dense.const_data_ptr());
-  auto* to = static_cast<char*>(pool.mutable_data_ptr());
-  const auto token_bytes = static_cast<int64_t>(pool.nbytes()) / (pool.size(0) * size);
-  for (int64_t done = 0; done < n;) {
-    const int64_t token = table.length + done;
-    const int64_t page = table.pages[static_cast<size_t>(token / size)];
-    const int64_t count = std::min(n - done, size - token % size);
-    std::memcpy(to + (page * size + token % size) * token_bytes, from + done * token_bytes,
-                static_cast<size_t>(count * token_bytes));
-    done += count;
+  const auto copy = [&](const at::Tensor& pool, const at::Tensor& rows) {
+    const at::Tensor dense = rows.to(pool.scalar_type()).contiguous();
+    const auto* from = static_cast<const char*>(dense.const_data_ptr());
+    auto* to = static_cast<char*>(pool.mutable_data_ptr());
+    const size_t row_bytes = dense.nbytes() / places.size();
+    for (size_t i = 0; i < places.size();) {
+      size_t end = i + 1;
+      while (end < places.size() && places[end] == places[end - 1] + 1) ++end;
+      std::memcpy(to + static_cast<size_t>(places[i]) * row_bytes, from + i * row_bytes,
+                  (end - i) * row_bytes);
+      i = end;
+    }
+  };
+  copy(pool_.keys(), keys);
+  copy(pool_.values(), values);
+}
+
+void KvStore::append(std::span<const SequenceId> sequences, std::span<const int32_t> offsets,
+                     int64_t layer, const at::Tensor& keys, const at::Tensor& values) {
+  check(offsets.size() == sequences.size() + 1, ErrorCode::kInternal,
+        "kv store: expected an offset for each sequence and the end");
+  check_shape(keys, "keys", {offsets.back(), shape_.kv_heads, shape_.head_size});
+  check_shape(values, "values", {offsets.back(), shape_.kv_heads, shape_.head_size});
+  const size_t first = table_at(layer, 0);
+  const int64_t heads = shape_.kv_heads / groups(layer);
+  std::vector<int64_t> places;
+  for (int64_t group = 0; group < groups(layer); ++group) {
+    places.clear();
+    for (size_t s = 0; s < sequences.size(); ++s) {
+      Table& table = find(sequences[s])[first + static_cast<size_t>(group)];
+      const int64_t count = offsets[s + 1] - offsets[s];
+      make_writable(table, slots(layer), count);
+      add_places(table, slots(layer), count, places);
+      table.length += count;
+    }
+    const int64_t head = group * heads;
+    write(places, layer, keys.slice(1, head, head + heads), values.slice(1, head, head + heads));
   }
 }
 
 void KvStore::append(SequenceId sequence, int64_t layer, const at::Tensor& keys,
                      const at::Tensor& values) {
-  check_shape(keys, "keys", {-1, shape_.kv_heads, shape_.head_size});
-  check_shape(values, "values", {keys.size(0), shape_.kv_heads, shape_.head_size});
-  Sequence& tables = find(sequence);
-  const size_t first = table_at(layer, 0);
-  const int64_t heads = shape_.kv_heads / groups(layer);
-  for (int64_t group = 0; group < groups(layer); ++group) {
-    Table& table = tables[first + static_cast<size_t>(group)];
-    make_writable(table, slots(layer), keys.size(0));
-    const int64_t head = group * heads;
-    write(table, layer, pool_.keys(), keys.slice(1, head, head + heads));
-    write(table, layer, pool_.values(), values.slice(1, head, head + heads));
-    table.length += keys.size(0);
-  }
+  const std::array<int32_t, 2> all{0, static_cast<int32_t>(keys.size(0))};
+  append({&sequence, 1}, all, layer, keys, values);
 }
 
 KvView KvStore::view(SequenceId sequence, int64_t layer, int64_t group) const {
@@ -258,8 +277,9 @@ void KvStore::compact(SequenceId sequence, int64_t layer, int64_t group, const a
   table.compacted += table.length - table.chosen;  // all that was appended
   shrink(table, 0, slots(layer));
   make_writable(table, slots(layer), keys.size(0));
-  write(table, layer, pool_.keys(), keys);
-  write(table, layer, pool_.values(), values);
+  std::vector<int64_t> places;
+  add_places(table, slots(layer), keys.size(0), places);
+  write(places, layer, keys, values);
   table.length = table.chosen = keys.size(0);
 }
 

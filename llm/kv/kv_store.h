@@ -69,8 +69,12 @@ class KvStore {
   /// A new, empty sequence.
   SequenceId create();
 
-  /// Appends n tokens to one layer: keys and values [n, Hkv, Dh]. Throws kResourceExhausted if no
-  /// pages are left, and has appended to some groups then.
+  /// Appends n tokens of several sequences to one layer: keys and values [n, Hkv, Dh], of which
+  /// rows offsets[i] .. offsets[i + 1] are the i-th's. Throws kResourceExhausted if no pages are
+  /// left, and has appended to some then.
+  void append(std::span<const SequenceId> sequences, std::span<const int32_t> offsets,
+              int64_t layer, const at::Tensor& keys, const at::Tensor& values);
+  /// The same of one sequence.
   void append(SequenceId sequence, int64_t layer, const at::Tensor& keys, const at::Tensor& values);
 
   KvView view(SequenceId sequence, int64_t layer, int64_t group = 0) const;
@@ -130,7 +134,10 @@ class KvStore {
   int64_t slots(int64_t layer) const { return shape_.page_tokens * groups(layer); }
   at::Tensor shaped(const at::Tensor& pool, int64_t layer) const;
   void make_writable(Table& table, int64_t slots, int64_t added);
-  void write(const Table& table, int64_t layer, const at::Tensor& pool, const at::Tensor& rows);
+  static void add_places(const Table& table, int64_t slots, int64_t count,
+                         std::vector<int64_t>& places);
+  void write(const std::vector<int64_t>& places, int64_t layer, const at::Tensor& keys,
+             const at::Tensor& values);
   void check_reaches(const Sequence& tables, int64_t tokens) const;
   void shrink(Table& table, int64_t length, int64_t slots);
 

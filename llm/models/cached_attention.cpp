@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "llm/kernels/paged_attention.h"
+#include "pipeline/kernels/on_device.h"
 #include "pipeline/nn/attention.h"
 
 namespace lv::llm {
@@ -10,11 +11,9 @@ namespace lv::llm {
 at::Tensor CachedAttention::operator()(const at::Tensor& q, const at::Tensor& k,
                                        const at::Tensor& v, const PackedBatch& batch, int64_t layer,
                                        KvStore& kv) const {
-  const auto* offsets = batch.offsets.const_data_ptr<int32_t>();
-  for (size_t s = 0; s < batch.sequences.size(); ++s) {
-    kv.append(batch.sequences[s], layer, k.slice(0, offsets[s], offsets[s + 1]),
-              v.slice(0, offsets[s], offsets[s + 1]));
-  }
+  kv.append(batch.sequences,
+            {batch.offsets.const_data_ptr<int32_t>(), static_cast<size_t>(batch.offsets.size(0))},
+            layer, k, v);
   const int64_t groups = kv.groups(layer);
   if (groups == 1) return attend_group(q, batch, layer, 0, kv);
   std::vector<at::Tensor> outs;
@@ -54,7 +53,7 @@ at::Tensor CachedAttention::attend_group(const at::Tensor& q, const PackedBatch&
   }
   if (single.empty()) return out;
   if (!out.defined()) return attend_paged(q, single, scale_).out;
-  const at::Tensor rows = at::tensor(single_rows, at::kLong).to(q.device());
+  const at::Tensor rows = sent(single_rows, q.device());
   return out.index_copy_(0, rows, attend_paged(q.index_select(0, rows), single, scale_).out);
 }
 

@@ -129,6 +129,57 @@ TEST_CASE("paged attention gathers what the kernel does not read") {
   CHECK((found.out.to(at::kFloat) - expected.out.to(at::kFloat)).abs().max().item<double>() < 0.02);
 }
 
+TEST_CASE("paged attention on a GPU reads pages in place", "[.gpu]") {
+  at::manual_seed(7);
+  const auto [dtype, error] = GENERATE(table<at::ScalarType, double>(
+      {{at::kFloat, 1e-4}, {at::kHalf, 4e-3}, {at::kBFloat16, 3e-2}}));
+  const Case sizes = GENERATE(Case{9, 3, 64}, Case{4, 4, 128}, Case{8, 1, 128}, Case{14, 2, 64},
+                              Case{4, 2, 64}, Case{4, 2, 72});
+  CAPTURE(at::toString(dtype), sizes.heads, sizes.kv_heads, sizes.width);
+  KvStore store({.layers = 1,
+                 .kv_heads = sizes.kv_heads,
+                 .head_size = sizes.width,
+                 .dtype = dtype,
+                 .device = at::kCUDA,
+                 .page_tokens = GENERATE(5, 16)});
+  const std::vector<int64_t> lengths{1, 2, 17, 64, 300, 5000};
+  std::vector<SequenceId> ids;
+  std::vector<at::Tensor> keys, values;
+  std::vector<int32_t> offsets{0};
+  const auto place = at::TensorOptions(at::kCUDA).dtype(dtype);
+  for (const int64_t length : lengths) {
+    ids.push_back(store.create());
+    keys.push_back(noise({length, sizes.kv_heads, sizes.width}).to(place));
+    values.push_back(noise({length, sizes.kv_heads, sizes.width}).to(place));
+    offsets.push_back(offsets.back() + static_cast<int32_t>(length));
+  }
+  store.append(ids, offsets, 0, at::cat(keys), at::cat(values));
+  const at::Tensor q = noise({6, sizes.heads, sizes.width}).to(place);
+  std::vector<PagedQuery> queries;
+  for (size_t s = 0; s < ids.size(); ++s) {
+    const int64_t m = lengths[s];
+    queries.push_back({store.view(ids[s], 0), m > 100 && m < 1000
+                                                  ? std::vector<TokenRange>{{0, 3}, {m - 70, m}}
+                                                  : std::vector<TokenRange>{{m / 3, m}}});
+  }
+  const Partial found = attend_paged(q, queries, 0.2);
+  CHECK(found.out.scalar_type() == dtype);
+  for (size_t s = 0; s < queries.size(); ++s) {
+    CAPTURE(s);
+    const auto row = static_cast<int64_t>(s);
+    std::vector<at::Tensor> k, v;
+    for (const TokenRange& range : queries[s].seen) {
+      k.push_back(keys[s].slice(0, range.begin, range.end));
+      v.push_back(values[s].slice(0, range.begin, range.end));
+    }
+    const at::Tensor all = at::cat(k);
+    const Partial expected = attend_reference(q.slice(0, row, row + 1), all, at::cat(v),
+                                              {.offset = all.size(0) - 1}, 0.2);
+    CHECK((found.out[row] - expected.out[0]).abs().max().item<double>() < error);
+    CHECK((found.lse[row] - expected.lse[0]).abs().max().item<double>() < error);
+  }
+}
+
 TEST_CASE("rows of queries go through a block of keys alike with and without AVX2") {
   if (!has_avx2()) return;
   at::manual_seed(6);
