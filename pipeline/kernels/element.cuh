@@ -9,7 +9,8 @@
 
 #include "pipeline/kernels/launch.h"
 
-// What the kernels share: eight elements at a time as float32, whatever they are stored as, and sums.
+// What the kernels share: eight elements at a time as float32, whatever they are stored as, and
+// sums.
 
 namespace lv::device {
 

@@ -34,8 +34,8 @@ __global__ void add_rms_norm_kernel(AddRmsNorm args) {
   for (int i = 0; i < kLane; ++i) {
     // Rounded before it is weighted, as checkpoints were trained.
     const T scaled = device::from_float<T>(x[i] * scale);
-    out.value[i] = device::from_float<T>(device::to_float(scaled) *
-                                         device::to_float(weight.value[i]));
+    out.value[i] =
+        device::from_float<T>(device::to_float(scaled) * device::to_float(weight.value[i]));
   }
   static_cast<Lane<T>*>(args.norm)[at] = out;
 }
