@@ -1,15 +1,14 @@
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "pipeline/types/media.h"
 #include "pipeline/types/prompt.h"
 #include "services/stages.h"
 #include "services/tasks/result.h"
+#include "services/tasks/task_run.h"
 #include "vision/read/text_reader.h"
 
 namespace lv::services {
@@ -22,12 +21,6 @@ struct CaptionRequest {
   std::vector<CompressionSpec> compression;
   bool listen = true;
   bool read = true;  // recognise text in pictures that hold still
-};
-
-/// Told while a task runs, from the thread that runs it. Either may be empty.
-struct TaskObserver {
-  std::function<void(std::string_view stage, double share_done)> progress;
-  std::function<void(const std::string& text)> text;  // of the answer, as it is written
 };
 
 /// Joins the stages to one answer: looks, listens, reads, then writes a text over all and one for
