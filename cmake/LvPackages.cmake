@@ -38,6 +38,7 @@ endif()
 if(LV_MEDIA)
   pkg_check_modules(FFMPEG REQUIRED IMPORTED_TARGET libavformat libavcodec libavutil libswscale libswresample)
   pkg_check_modules(TESSERACT REQUIRED IMPORTED_TARGET tesseract)
+  pkg_check_modules(POPPLER REQUIRED IMPORTED_TARGET poppler-cpp)
   # OpenCV's own CMake package comes only with all of its modules, which drag in GDAL, VTK and more.
   find_path(LV_OPENCV_INCLUDE opencv2/imgproc.hpp PATH_SUFFIXES opencv4 REQUIRED)
   find_library(LV_OPENCV_CORE opencv_core REQUIRED)

@@ -121,7 +121,8 @@ void check_request(const MediaRequest& request) {
   }
   const MediaLimits& limits = request.limits;
   check(limits.max_frames > 0 && limits.max_picture_pixels > 0 && limits.max_total_pixels > 0 &&
-            limits.max_seconds > 0 && limits.max_bytes > 0,
+            limits.max_seconds > 0 && limits.max_bytes > 0 && limits.max_pages > 0 &&
+            limits.max_text_bytes > 0,
         ErrorCode::kInvalidArgument, "limits: expected numbers above 0");
 }
 

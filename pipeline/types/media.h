@@ -50,6 +50,8 @@ struct MediaLimits {
   int64_t max_total_pixels = 1LL << 33;  // of all pictures handed out
   double max_seconds = 4 * 3600;         // of film or sound that is read
   int64_t max_bytes = 8LL << 30;         // of the file
+  int64_t max_pages = 1000;              // of a document that are read
+  int64_t max_text_bytes = 8LL << 20;    // of a document's text that are read
 };
 
 /// A file to read, by path or as bytes in memory, and what is wanted of it.

@@ -109,6 +109,8 @@ void to_proto(const MediaLimits& limits, v1::MediaLimits* message) {
   message->set_max_total_pixels(limits.max_total_pixels);
   message->set_max_seconds(limits.max_seconds);
   message->set_max_bytes(limits.max_bytes);
+  message->set_max_pages(limits.max_pages);
+  message->set_max_text_bytes(limits.max_text_bytes);
 }
 
 MediaLimits from_proto(const v1::MediaLimits& message, const MediaLimits& ceilings) {
@@ -129,6 +131,13 @@ MediaLimits from_proto(const v1::MediaLimits& message, const MediaLimits& ceilin
   }
   if (message.has_max_bytes()) {
     limits.max_bytes = at_most(message.max_bytes(), limits.max_bytes, "limits.max_bytes");
+  }
+  if (message.has_max_pages()) {
+    limits.max_pages = at_most(message.max_pages(), limits.max_pages, "limits.max_pages");
+  }
+  if (message.has_max_text_bytes()) {
+    limits.max_text_bytes =
+        at_most(message.max_text_bytes(), limits.max_text_bytes, "limits.max_text_bytes");
   }
   return limits;
 }

@@ -267,10 +267,14 @@ TEST_CASE("a server's ceilings win over a request's") {
   v1::MediaLimits asked;
   asked.set_max_frames(1 << 30);
   asked.set_max_bytes(100);
+  asked.set_max_pages(1 << 30);
+  asked.set_max_text_bytes(7);
   const MediaLimits limits = from_proto(asked, ceilings);
   CHECK(limits.max_frames == 10);
   CHECK(limits.max_bytes == 100);
   CHECK(limits.max_seconds == ceilings.max_seconds);
+  CHECK(limits.max_pages == ceilings.max_pages);
+  CHECK(limits.max_text_bytes == 7);
   asked.set_max_frames(-1);
   CHECK_THROWS_WITH(from_proto(asked, ceilings), Catch::Contains("limits.max_frames"));
 }
