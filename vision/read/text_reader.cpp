@@ -6,7 +6,9 @@
 #include <tesseract/resultiterator.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
+#include <cstdlib>
 #include <mutex>
 #include <opencv2/imgproc.hpp>
 #include <optional>
@@ -22,8 +24,12 @@ namespace {
 constexpr float kMinConfidence = 60;       // of a word, in Tesseract's percent
 constexpr float kMinConfidenceShort = 80;  // of a line of fewer than kShortLine letters
 constexpr int kShortLine = 4;
-constexpr int kGoodSide = 720;  // shorter side in pixels at which print on a screen reads well
-constexpr int kMaxSide = 1600;  // longer side that is read, which bounds the time
+constexpr int kGoodSide = 720;       // shorter side in pixels at which print on a screen reads well
+constexpr int kMaxSide = 1600;       // longer side that is read, which bounds the time
+constexpr int kGoodPageSide = 1240;  // likewise of pages, whose print is smaller: A4 at 150 dpi
+constexpr int kMaxPageSide = 2340;   // likewise
+constexpr double kTrustedShare = 0.6;  // of a page's letters, if it is read the right way up
+constexpr int kTrustedLetters = 8;     // that make this sure
 constexpr double kMaxScale = 3;
 constexpr int kAssumedDpi = 150;
 
@@ -59,6 +65,28 @@ std::optional<Word> word_at(const tesseract::ResultIterator& at) {
   return word;
 }
 
+std::optional<cv::Rect> box_at(const tesseract::ResultIterator& at) {
+  int left = 0, top = 0, right = 0, bottom = 0;
+  if (!at.BoundingBox(tesseract::RIL_WORD, &left, &top, &right, &bottom)) return std::nullopt;
+  return cv::Rect(cv::Point(left, top), cv::Point(right, bottom));
+}
+
+/// Quarter turns clockwise that the word is written at, from where its baseline leads: layout
+/// analysis finds lines that run down or up, too.
+int turn_at(const tesseract::ResultIterator& at) {
+  int x0 = 0, y0 = 0, x1 = 0, y1 = 0;
+  if (!at.Baseline(tesseract::RIL_WORD, &x0, &y0, &x1, &y1)) return 0;
+  const int across = x1 - x0, down = y1 - y0;
+  if (std::abs(across) >= std::abs(down)) return across >= 0 ? 0 : 2;
+  return down > 0 ? 1 : 3;
+}
+
+std::array<float, 4> fractions(const cv::Rect& box, cv::Size size) {
+  const auto x = [&](int pixel) { return static_cast<float>(pixel) / size.width; };
+  const auto y = [&](int pixel) { return static_cast<float>(pixel) / size.height; };
+  return {x(box.x), y(box.y), x(box.x + box.width), y(box.y + box.height)};
+}
+
 /// Collects the words of a line while the iterator runs over it.
 class LineBuilder {
  public:
@@ -77,12 +105,7 @@ class LineBuilder {
     const float mean = line.confidence_ / static_cast<float>(line.words_);
     const int letters = letters_of(line.text_);
     if (letters < 2 || (letters < kShortLine && mean < kMinConfidenceShort)) return std::nullopt;
-    const auto x = [&](int pixel) { return static_cast<float>(pixel) / size.width; };
-    const auto y = [&](int pixel) { return static_cast<float>(pixel) / size.height; };
-    return TextLine{line.text_,
-                    {x(line.box_.x), y(line.box_.y), x(line.box_.x + line.box_.width),
-                     y(line.box_.y + line.box_.height)},
-                    mean / 100};
+    return TextLine{line.text_, fractions(line.box_, size), mean / 100};
   }
 
  private:
@@ -93,7 +116,7 @@ class LineBuilder {
 };
 
 /// What was recognised, line by line.
-std::vector<TextLine> words_of(tesseract::TessBaseAPI& api, cv::Size size) {
+std::vector<TextLine> lines_of(tesseract::TessBaseAPI& api, cv::Size size) {
   std::vector<TextLine> lines;
   LineBuilder line;
   const auto close_line = [&] {
@@ -103,14 +126,60 @@ std::vector<TextLine> words_of(tesseract::TessBaseAPI& api, cv::Size size) {
   if (!at || at->Empty(tesseract::RIL_WORD)) return lines;
   do {
     if (at->IsAtBeginningOf(tesseract::RIL_TEXTLINE)) close_line();
-    int left = 0, top = 0, right = 0, bottom = 0;
     const auto word = word_at(*at);
-    if (word && at->BoundingBox(tesseract::RIL_WORD, &left, &top, &right, &bottom)) {
-      line.add(*word, cv::Rect(cv::Point(left, top), cv::Point(right, bottom)));
-    }
+    const auto box = box_at(*at);
+    if (word && box) line.add(*word, *box);
   } while (at->Next(tesseract::RIL_WORD));
   close_line();
   return lines;
+}
+
+/// What was recognised of a page.
+struct PageReading {
+  std::vector<PageWord> words;  // those that can be trusted
+  int trusted_letters = 0;
+  int letters = 0;  // of all that was taken for a word
+
+  bool convinces() const {
+    return trusted_letters >= kTrustedLetters && trusted_letters >= kTrustedShare * letters;
+  }
+};
+
+PageReading page_of(tesseract::TessBaseAPI& api, cv::Size size) {
+  PageReading page;
+  const std::unique_ptr<tesseract::ResultIterator> at(api.GetIterator());
+  if (!at || at->Empty(tesseract::RIL_WORD)) return page;
+  do {
+    const std::unique_ptr<char[]> text(at->GetUTF8Text(tesseract::RIL_WORD));
+    if (text) page.letters += letters_of(text.get());
+    const auto word = word_at(*at);
+    const auto box = box_at(*at);
+    if (!word || !box) continue;
+    page.trusted_letters += letters_of(word->text);
+    page.words.push_back({word->text, fractions(*box, size), turn_at(*at)});
+  } while (at->Next(tesseract::RIL_WORD));
+  return page;
+}
+
+/// Words of a page that was turned back by `turn` quarters, where they stand on the page itself.
+void turn_words(std::vector<PageWord>& words, int turn) {
+  for (PageWord& word : words) {
+    word.turn = (word.turn + turn) % 4;
+    for (int i = 0; i < turn; ++i) {  // a quarter clockwise
+      const auto [x0, y0, x1, y1] = word.box;
+      word.box = {1 - y1, x0, 1 - y0, x1};
+    }
+  }
+}
+
+/// The page turned counterclockwise by `turn` quarters.
+cv::Mat turned_back(const cv::Mat& grey, int turn) {
+  constexpr int kBack[] = {0, cv::ROTATE_90_COUNTERCLOCKWISE, cv::ROTATE_180,
+                           cv::ROTATE_90_CLOCKWISE};
+  if (turn == 0) return grey;
+  cv::Mat turned;
+  cv::rotate(grey, turned, kBack[turn]);
+  return turned;
 }
 
 /// From top to bottom, and from left to right where lines stand side by side.
@@ -128,21 +197,30 @@ void sort_for_reading(std::vector<TextLine>& lines) {
   }
 }
 
-/// The picture in grey, large enough to read and not larger than that pays.
-cv::Mat readable(const at::Tensor& pixels) {
+/// The picture in grey, large enough to read and not larger than that pays: its shorter side is
+/// `good_side` unless the longer one would be over `most_side`.
+cv::Mat readable(const at::Tensor& pixels, int good_side, int most_side) {
   const cv::Mat rgb(static_cast<int>(pixels.size(0)), static_cast<int>(pixels.size(1)), CV_8UC3,
                     const_cast<uint8_t*>(pixels.const_data_ptr<uint8_t>()));
   cv::Mat grey;
   cv::cvtColor(rgb, grey, cv::COLOR_RGB2GRAY);
-  double scale = std::min(kMaxScale, static_cast<double>(kGoodSide) / std::min(rgb.rows, rgb.cols));
+  double scale = std::min(kMaxScale, static_cast<double>(good_side) / std::min(rgb.rows, rgb.cols));
   scale = std::max(scale, 1.0);
-  scale = std::min(scale, static_cast<double>(kMaxSide) / std::max(rgb.rows, rgb.cols));
+  scale = std::min(scale, static_cast<double>(most_side) / std::max(rgb.rows, rgb.cols));
   if (scale == 1.0) return grey;
   cv::Mat scaled;
   const cv::Size size(std::max(1, cvRound(rgb.cols * scale)),
                       std::max(1, cvRound(rgb.rows * scale)));
   cv::resize(grey, scaled, size, 0, 0, scale > 1 ? cv::INTER_CUBIC : cv::INTER_AREA);
   return scaled;
+}
+
+void check_picture(const at::Tensor& pixels) {
+  check_shape(pixels, "picture", {-1, -1, 3});
+  check_dtype(pixels, "picture", at::kByte);
+  check(pixels.numel() > 0 && pixels.size(0) <= 32768 && pixels.size(1) <= 32768,
+        ErrorCode::kInvalidArgument,
+        "picture: expected sides of 1 to 32768 pixels, got " + shape_text(pixels.sizes()));
 }
 
 }  // namespace
@@ -152,17 +230,19 @@ struct TextReader::Engine {
   std::mutex turn;
   tesseract::TessBaseAPI api;
 
-  std::vector<TextLine> lines_of(const cv::Mat& grey, tesseract::PageSegMode mode) {
-    std::vector<TextLine> lines;
+  /// What `collect(api, size)` makes of the recognised picture; nothing if that failed.
+  template <class Collect>
+  auto recognised(const cv::Mat& grey, tesseract::PageSegMode mode, Collect collect) {
+    decltype(collect(api, grey.size())) found{};
     api.SetPageSegMode(mode);
     api.SetImage(grey.data, grey.cols, grey.rows, 1, static_cast<int>(grey.step));
     api.SetSourceResolution(kAssumedDpi);
     tesseract::ETEXT_DESC monitor;
     monitor.cancel = [](void*, int) { return Cancellation::current().requested(); };
-    if (api.Recognize(&monitor) == 0) lines = words_of(api, grey.size());
+    if (api.Recognize(&monitor) == 0) found = collect(api, grey.size());
     api.Clear();
     check_cancelled();
-    return lines;
+    return found;
   }
 };
 
@@ -183,18 +263,30 @@ TextReader::TextReader(const std::string& language) : engine_(std::make_unique<E
 TextReader::~TextReader() = default;
 
 std::vector<TextLine> TextReader::read(const at::Tensor& pixels) const {
-  check_shape(pixels, "picture", {-1, -1, 3});
-  check_dtype(pixels, "picture", at::kByte);
-  check(pixels.numel() > 0 && pixels.size(0) <= 32768 && pixels.size(1) <= 32768,
-        ErrorCode::kInvalidArgument,
-        "picture: expected sides of 1 to 32768 pixels, got " + shape_text(pixels.sizes()));
-  const cv::Mat grey = readable(pixels.cpu().contiguous());
+  check_picture(pixels);
+  const cv::Mat grey = readable(pixels.cpu().contiguous(), kGoodSide, kMaxSide);
   const std::lock_guard lock(engine_->turn);
   // Layout analysis finds lines over texture that the sparse mode loses, and the other way round.
-  std::vector<TextLine> lines = engine_->lines_of(grey, tesseract::PSM_AUTO);
-  if (lines.empty()) lines = engine_->lines_of(grey, tesseract::PSM_SPARSE_TEXT);
+  std::vector<TextLine> lines = engine_->recognised(grey, tesseract::PSM_AUTO, lines_of);
+  if (lines.empty()) lines = engine_->recognised(grey, tesseract::PSM_SPARSE_TEXT, lines_of);
   sort_for_reading(lines);
   return lines;
+}
+
+std::vector<PageWord> TextReader::read_page(const at::Tensor& pixels) const {
+  check_picture(pixels);
+  const cv::Mat grey = readable(pixels.cpu().contiguous(), kGoodPageSide, kMaxPageSide);
+  const std::lock_guard lock(engine_->turn);
+  PageReading best;
+  for (const int turn : {0, 1, 3, 2}) {
+    PageReading page = engine_->recognised(turned_back(grey, turn), tesseract::PSM_AUTO, page_of);
+    if (page.trusted_letters > best.trusted_letters) {
+      turn_words(page.words, turn);
+      best = std::move(page);
+    }
+    if (best.convinces()) break;
+  }
+  return std::move(best.words);
 }
 
 std::unique_ptr<StillReading> TextReader::start() const { return make_still_reading(*this); }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "pipeline/types/frames.h"
+#include "pipeline/types/page.h"
 
 namespace lv::vision {
 
@@ -44,6 +45,10 @@ class TextReader {
 
   /// [H, W, 3] uint8 RGB -> lines in reading order; what is unsure is left out.
   std::vector<TextLine> read(const at::Tensor& pixels) const;
+
+  /// [H, W, 3] uint8 RGB, a page -> its words, in the order of the page's layout. A page that lies
+  /// on its side or upside down is read as it is written: its words say at which turn.
+  std::vector<PageWord> read_page(const at::Tensor& pixels) const;
 
   /// The reader outlives what it starts.
   std::unique_ptr<StillReading> start() const;

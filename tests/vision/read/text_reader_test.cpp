@@ -69,6 +69,30 @@ TEST_CASE("text in a picture is read with its place") {
   CHECK(lines[0].box[3] < 0.35f);
 }
 
+TEST_CASE("a page is read as it is written, whichever way it lies") {
+  at::Tensor page = at::full({400, 426, 3}, 255, at::kByte);
+  write_text(page, "news", 40, 40);
+  write_text(page, "price", 160, 200);
+  write_text(page, "road", 300, 40);
+  for (const int turn : {0, 1, 2, 3}) {
+    // rot90() turns counterclockwise.
+    const auto words = reader().read_page(at::rot90(page, -turn, {0, 1}).contiguous());
+    std::string text;
+    for (const PageWord& word : words) {
+      CHECK(word.turn == turn);
+      text += word.text + " ";
+    }
+    CHECK(text == "Breaking news from the city Total 42.50 Road closed ");
+    if (words.size() != 9) continue;
+    std::array<float, 4> total = words[5].box;  // turned back: x' = y, y' = 1 - x
+    for (int i = 0; i < turn; ++i) total = {total[1], 1 - total[2], total[3], 1 - total[0]};
+    CHECK(total[0] == Approx(204 / 426.0).margin(0.01));
+    CHECK(total[1] == Approx(164 / 400.0).margin(0.015));
+  }
+  CHECK(reader().read_page(plain_frame()).empty());
+  CHECK_THROWS_AS(reader().read_page(at::zeros({8, 8}, at::kByte)), Error);
+}
+
 TEST_CASE("noise, waves and plain colour hold no text") {
   CHECK(reader().read(noise(1).narrow(0, 0, 120).narrow(1, 0, 160)).empty());
   CHECK(reader().read(waves(0)).empty());
