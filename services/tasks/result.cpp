@@ -40,12 +40,28 @@ Json source_json(const SourceReport& source) {
     out.set("width", static_cast<int64_t>(source.media.width));
     out.set("height", static_cast<int64_t>(source.media.height));
   }
+  if (source.pages > 0) out.set("pages", static_cast<int64_t>(source.pages));
   return out;
 }
 
 Json screen_text_json(const vision::ScreenText& item) {
   Json out = timed(item);
   out.set("box", array_of(item.box, [](double edge) { return share(edge); }));
+  return out;
+}
+
+Json evidence_json(const Evidence& evidence) {
+  Json out;
+  out.set("source", static_cast<int64_t>(evidence.source));
+  out.set("kind", name_of(evidence.kind));
+  if (evidence.start_seconds) out.set("start", seconds(*evidence.start_seconds));
+  if (evidence.end_seconds) out.set("end", seconds(*evidence.end_seconds));
+  if (evidence.page) out.set("page", static_cast<int64_t>(*evidence.page));
+  if (evidence.box) {
+    out.set("box", array_of(*evidence.box, [](double edge) { return share(edge); }));
+  }
+  if (!evidence.quote.empty()) out.set("quote", evidence.quote);
+  out.set("score", share(evidence.score));
   return out;
 }
 
@@ -114,14 +130,28 @@ std::string_view name_of(MediaKind kind) {
   return "unknown";
 }
 
+std::string_view name_of(EvidenceKind kind) {
+  switch (kind) {
+    case EvidenceKind::kTime:
+      return "time";
+    case EvidenceKind::kPage:
+      return "page";
+    case EvidenceKind::kBox:
+      return "box";
+    case EvidenceKind::kQuote:
+      return "quote";
+  }
+  return "quote";
+}
+
 Json to_json(const TaskResult& result) {
   Json out;
   out.set("task", result.task);
   out.set("model", result.model);
   out.set("text", result.text);
   out.set("sources", array_of(result.sources, source_json));
-  const bool looked = !result.sampling.empty();
-  if (looked) out.set("segments", array_of(result.segments, timed<Segment>));
+  const bool asked = result.task == "ask", looked = !result.sampling.empty();
+  if (looked && !asked) out.set("segments", array_of(result.segments, timed<Segment>));
   out.set("transcript", array_of(result.transcript, timed<SpeechSegment>));
   if (!result.language.empty()) out.set("language", result.language);
   out.set("audio", name_of(result.audio));
@@ -133,6 +163,9 @@ Json to_json(const TaskResult& result) {
               item.set("pts", frame.pts_seconds);
               return item;
             }));
+  }
+  if (asked) out.set("evidence", array_of(result.evidence, evidence_json));
+  if (looked || asked) {
     out.set("compression", array_of(result.compression, compression_json));
     out.set("tokens", tokens_json(result.tokens));
   }

@@ -8,6 +8,7 @@
 #include "pipeline/types/audio.h"
 #include "pipeline/types/media.h"
 #include "pipeline/types/visual_tokens.h"
+#include "services/tasks/evidence.h"
 #include "vision/read/text_reader.h"
 
 namespace lv::services {
@@ -16,6 +17,7 @@ namespace lv::services {
 struct SourceReport {
   std::string path;
   MediaInfo media;
+  int32_t pages = 0;  // of a document; its width and height are those of page 1, in points
 };
 
 /// A picture that was looked at.
@@ -39,8 +41,8 @@ struct TokenCounts {
   int64_t generated = 0;
 };
 
-/// Milliseconds spent inside each stage. Recognising text in pictures counts as encode. Loading a
-/// model is not part of the total.
+/// Milliseconds spent inside each stage. Recognising text in pictures counts as encode, reading
+/// documents as decode. Loading a model is not part of the total.
 struct StageTimes {
   double load = 0;
   double decode = 0;
@@ -53,7 +55,7 @@ struct StageTimes {
 
 /// What a task answers, with everything that a user needs to trust it.
 struct TaskResult {
-  std::string task;  // caption | transcribe
+  std::string task;  // caption | ask | transcribe
   std::string model;
   std::string text;
   std::vector<SourceReport> sources;
@@ -62,6 +64,7 @@ struct TaskResult {
   std::string language;
   AudioUse audio = AudioUse::kDisabled;
   std::vector<vision::ScreenText> screen_text;
+  std::vector<Evidence> evidence;
   std::vector<SampledFrame> sampling;
   std::vector<CompressionReport> compression;
   TokenCounts tokens;
@@ -72,6 +75,8 @@ struct TaskResult {
 
 /// "used", "absent", "undecodable" or "disabled".
 std::string_view name_of(AudioUse use);
+/// "time", "page", "box" or "quote".
+std::string_view name_of(EvidenceKind kind);
 /// "video", "picture", "audio", "document" or "unknown".
 std::string_view name_of(MediaKind kind);
 

@@ -50,6 +50,68 @@ AudioUse from_proto(v1::AudioUse use) {
   }
 }
 
+void box_to_proto(const std::array<float, 4>& box, v1::Box* message) {
+  message->set_x0(box[0]);
+  message->set_y0(box[1]);
+  message->set_x1(box[2]);
+  message->set_y1(box[3]);
+}
+
+std::array<float, 4> from_proto(const v1::Box& message) {
+  return {message.x0(), message.y0(), message.x1(), message.y1()};
+}
+
+v1::EvidenceKind to_proto(EvidenceKind kind) {
+  switch (kind) {
+    case EvidenceKind::kTime:
+      return v1::EVIDENCE_KIND_TIME;
+    case EvidenceKind::kPage:
+      return v1::EVIDENCE_KIND_PAGE;
+    case EvidenceKind::kBox:
+      return v1::EVIDENCE_KIND_BOX;
+    case EvidenceKind::kQuote:
+      return v1::EVIDENCE_KIND_QUOTE;
+  }
+  return v1::EVIDENCE_KIND_UNSPECIFIED;
+}
+
+EvidenceKind from_proto(v1::EvidenceKind kind) {
+  switch (kind) {
+    case v1::EVIDENCE_KIND_TIME:
+      return EvidenceKind::kTime;
+    case v1::EVIDENCE_KIND_PAGE:
+      return EvidenceKind::kPage;
+    case v1::EVIDENCE_KIND_BOX:
+      return EvidenceKind::kBox;
+    default:
+      return EvidenceKind::kQuote;
+  }
+}
+
+void to_proto(const Evidence& evidence, v1::Evidence* message) {
+  message->set_source(evidence.source);
+  message->set_kind(to_proto(evidence.kind));
+  if (evidence.start_seconds) message->set_start_seconds(*evidence.start_seconds);
+  if (evidence.end_seconds) message->set_end_seconds(*evidence.end_seconds);
+  if (evidence.page) message->set_page(*evidence.page);
+  if (evidence.box) box_to_proto(*evidence.box, message->mutable_box());
+  if (!evidence.quote.empty()) message->set_quote(valid_utf8(evidence.quote));
+  message->set_score(evidence.score);
+}
+
+Evidence from_proto(const v1::Evidence& message) {
+  Evidence evidence;
+  evidence.source = message.source();
+  evidence.kind = from_proto(message.kind());
+  if (message.has_start_seconds()) evidence.start_seconds = message.start_seconds();
+  if (message.has_end_seconds()) evidence.end_seconds = message.end_seconds();
+  if (message.has_page()) evidence.page = message.page();
+  if (message.has_box()) evidence.box = from_proto(message.box());
+  evidence.quote = message.quote();
+  evidence.score = message.score();
+  return evidence;
+}
+
 void to_proto(const TokenCounts& tokens, v1::TokenCounts* message) {
   message->set_prompt(tokens.prompt);
   message->set_visual_in(tokens.visual_in);
@@ -96,6 +158,7 @@ void to_proto(const TaskResult& result, v1::CaptionResult* message) {
     v1::MediaSource* out = message->add_sources();
     out->set_path(valid_utf8(source.path));
     to_proto(source.media, out->mutable_media());
+    out->set_pages(source.pages);
   }
   for (const Segment& segment : result.segments) timed_to_proto(segment, message->add_segments());
   for (const SpeechSegment& speech : result.transcript)
@@ -105,11 +168,9 @@ void to_proto(const TaskResult& result, v1::CaptionResult* message) {
   for (const vision::ScreenText& text : result.screen_text) {
     v1::TimedText* out = message->add_screen_text();
     timed_to_proto(text, out);
-    out->mutable_box()->set_x0(text.box[0]);
-    out->mutable_box()->set_y0(text.box[1]);
-    out->mutable_box()->set_x1(text.box[2]);
-    out->mutable_box()->set_y1(text.box[3]);
+    box_to_proto(text.box, out->mutable_box());
   }
+  for (const Evidence& evidence : result.evidence) to_proto(evidence, message->add_evidence());
   for (const SampledFrame& frame : result.sampling) {
     v1::SampledFrame* out = message->add_sampling();
     out->set_source(frame.source);
@@ -129,7 +190,7 @@ TaskResult from_proto(const v1::CaptionResult& message) {
   result.model = message.model();
   result.text = message.text();
   for (const v1::MediaSource& source : message.sources()) {
-    result.sources.push_back({source.path(), from_proto(source.media())});
+    result.sources.push_back({source.path(), from_proto(source.media()), source.pages()});
   }
   for (const v1::TimedText& item : message.segments()) {
     result.segments.push_back(timed_from_proto<Segment>(item));
@@ -141,8 +202,11 @@ TaskResult from_proto(const v1::CaptionResult& message) {
   result.audio = from_proto(message.audio());
   for (const v1::TimedText& item : message.screen_text()) {
     auto text = timed_from_proto<vision::ScreenText>(item);
-    text.box = {item.box().x0(), item.box().y0(), item.box().x1(), item.box().y1()};
+    text.box = from_proto(item.box());
     result.screen_text.push_back(std::move(text));
+  }
+  for (const v1::Evidence& evidence : message.evidence()) {
+    result.evidence.push_back(from_proto(evidence));
   }
   for (const v1::SampledFrame& frame : message.sampling()) {
     result.sampling.push_back({frame.source(), frame.pts_seconds()});

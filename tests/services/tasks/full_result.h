@@ -16,6 +16,9 @@ inline TaskResult full_result() {
   result.language = "en";
   result.audio = AudioUse::kUsed;
   result.screen_text = {{1, 3, "EXIT", {0.1f, 0.2f, 0.3f, 0.25f}}};
+  result.evidence = {
+      {0, EvidenceKind::kTime, 0.4, 2.1, {}, {}, "Hello.", 0.5},
+      {0, EvidenceKind::kBox, {}, {}, 3, std::array{0.1f, 0.2f, 0.3f, 0.25f}, "42", 1}};
   result.sampling = {{0, 1.5}};
   result.compression = {{"tome", 0.3, 5832, 1750, 0.93, 4.1}};
   result.tokens = {812, 5832, 1750, 3, 64};

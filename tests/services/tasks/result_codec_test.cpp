@@ -17,6 +17,9 @@ TEST_CASE("a result that crossed the wire is the same result") {
   v1::CaptionResult received;
   REQUIRE(received.ParseFromString(message.SerializeAsString()));
   CHECK(to_json(from_proto(received)).dump() == to_json(result).dump());
+  result.task = "ask";
+  to_proto(result, &message);
+  CHECK(to_json(from_proto(message)).dump() == to_json(result).dump());
   CHECK(from_proto(received).times.load == 9);
 }
 

@@ -20,6 +20,21 @@ TEST_CASE("a caption's JSON has the fields of a result, rounded to what is meant
   CHECK(json.at("warnings").dump() == R"(["w"])");
 }
 
+TEST_CASE("an answer's JSON has the fields of its evidence that apply") {
+  TaskResult result = full_result();
+  CHECK(to_json(result).find("evidence") == nullptr);
+  result.task = "ask";
+  result.sources[0] = {"a.pdf", {MediaKind::kDocument, 0, 612, 792}, 3};
+  const Json json = to_json(result);
+  CHECK(json.find("segments") == nullptr);
+  CHECK(json.at("sources").as_array()[0].dump() ==
+        R"({"path":"a.pdf","kind":"document","width":612,"height":792,"pages":3})");
+  CHECK(json.at("evidence").as_array()[0].dump() ==
+        R"({"source":0,"kind":"time","start":0.4,"end":2.1,"quote":"Hello.","score":0.5})");
+  CHECK(json.at("evidence").as_array()[1].dump() ==
+        R"({"source":0,"kind":"box","page":3,"box":[0.1,0.2,0.3,0.25],"quote":"42","score":1.0})");
+}
+
 TEST_CASE("peak memory is that of this process") { CHECK(peak_memory_bytes() > 1000000); }
 
 TEST_CASE("a transcript's JSON has no fields about pictures") {
