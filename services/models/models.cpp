@@ -101,6 +101,7 @@ class LocalStages {
       stages.listen = audio::make_listen(model_path(kSpeechModel));
     } else if (name == "encode") {
       stages.encode = make_encode();
+      stages.trained_eyes = has_vision(checkpoint());
       if (has_vision(checkpoint())) stages.films.frames = vision::load_film_frames(checkpoint());
     } else if (name == "compress") {
       const vision::OwnCompressor own = own_compressor();
@@ -110,6 +111,7 @@ class LocalStages {
       };
     } else {
       stages.generate = llm::make_generate(language_model());
+      stages.reads_pages = model_ != "nano";
       stages.films.opening = llm::picture_layout(checkpoint().architecture()).film_opening;
     }
   }

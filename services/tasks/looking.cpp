@@ -6,6 +6,7 @@
 #include "pipeline/base/error.h"
 #include "pipeline/stage/sources.h"
 #include "services/tasks/clip.h"
+#include "services/tasks/reading.h"
 
 namespace lv::services {
 namespace {
@@ -14,9 +15,7 @@ namespace {
 class NotedFrames : public Source<FrameBatch> {
  public:
   NotedFrames(SourcePtr<FrameBatch> inner, TaskRun& run, int32_t source)
-      : inner_(std::move(inner)), run_(run), source_(source) {
-    if (run_.reader != nullptr) reading_ = run_.reader->start();
-  }
+      : inner_(std::move(inner)), run_(run), source_(source) {}
 
   std::optional<FrameBatch> next() override {
     std::optional<FrameBatch> batch = inner_->next();
@@ -25,11 +24,20 @@ class NotedFrames : public Source<FrameBatch> {
       return std::nullopt;
     }
     note(*batch);
-    if (reading_) reading_->add(*batch);
+    if (run_.reader != nullptr) read(*batch);
     return batch;
   }
 
  private:
+  void read(const FrameBatch& batch) {
+    if (run_.pages != nullptr && batch.media.kind == MediaKind::kPicture) {
+      run_.pages->push_back(read_picture(batch.pixels[0], source_, *run_.reader));
+      return;
+    }
+    if (!reading_) reading_ = run_.reader->start();
+    reading_->add(batch);
+  }
+
   void note(const FrameBatch& batch) {
     TaskResult& result = run_.result;
     result.sources[static_cast<size_t>(source_)].media = batch.media;
@@ -63,7 +71,7 @@ class AllFrames : public Source<FrameBatch> {
     const std::vector<MediaRequest>& sources = run_.sources;
     for (; at_ < sources.size(); ++at_, file_.reset()) {
       try {
-        if (!file_) open(sources[at_]);
+        if (!file_) open();
         std::optional<FrameBatch> batch = file_->next();
         if (!batch) continue;
         batch->source = static_cast<int32_t>(at_);
@@ -78,7 +86,12 @@ class AllFrames : public Source<FrameBatch> {
   }
 
  private:
-  void open(MediaRequest source) {
+  void open() {
+    if (const auto known = run_.pictures.find(at_); known != run_.pictures.end()) {
+      file_ = source_of(known->second);
+      return;
+    }
+    MediaRequest source = run_.sources[at_];
     source.sampling.rule = run_.stages.films.chosen(source.sampling.rule);
     auto decoded = timed(run_.stages.decode_video->start(source_of_one(std::move(source))),
                          run_.clock, run_.result.times.decode);

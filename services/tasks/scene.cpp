@@ -176,11 +176,15 @@ Message message_about(const std::vector<Scene>& scenes, const std::string& reque
     if (together && (i == 0 || scenes[i - 1].source != scene.source)) {
       add_film(scenes, i, films, message);
     }
-    std::string text = scene.still ? "A picture"
-                                   : "From " + time_text(scene.start_seconds) + " to " +
-                                         time_text(scene.end_seconds) + " seconds";
+    std::string text = scene.page > 0 ? "Page " + std::to_string(scene.page)
+                       : scene.still  ? "A picture"
+                                      : "From " + time_text(scene.start_seconds) + " to " +
+                                           time_text(scene.end_seconds) + " seconds";
     if (!message.parts.empty()) text = "\n" + text;
-    if (together && scene.labels.empty() && scene.said.empty() && scene.written.empty()) continue;
+    if (together && scene.labels.empty() && scene.said.empty() && scene.written.empty() &&
+        scene.rows.empty()) {
+      continue;
+    }
     if (!together && has_tokens(scene)) {
       message.parts.emplace_back(text + ": ");
       message.parts.emplace_back(scene.tokens);
@@ -189,6 +193,7 @@ Message message_about(const std::vector<Scene>& scenes, const std::string& reque
     if (!scene.labels.empty()) text += "\nSeen: " + joined_text(scene.labels, ", ") + ".";
     if (!scene.said.empty()) text += "\nSaid: \"" + joined_text(scene.said, " ") + "\"";
     if (!scene.written.empty()) text += "\nWritten: \"" + joined_text(scene.written, " / ") + "\"";
+    if (!scene.rows.empty()) text += "\nWritten:\n" + scene.rows;
     if (!text.empty()) message.parts.emplace_back(text);
   }
   const bool behind_film =

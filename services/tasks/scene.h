@@ -17,10 +17,12 @@ struct Scene {
   double start_seconds = 0;
   double end_seconds = 0;
   bool still = false;               // a picture: it has no times worth telling
+  int32_t page = 0;                 // of a document, from 1
   CompressedTokens tokens;          // may have no rows
   std::vector<std::string> labels;  // what the encoder's classifier names, most probable first
   std::vector<std::string> said;
   std::vector<std::string> written;
+  std::string rows = {};  // what is written on a page, a line a row, cells parted by " | "
 };
 
 /// Cuts every source into parts of about `seconds_per_scene`, at most `most` of each, and sorts
@@ -30,8 +32,8 @@ std::vector<Scene> scenes_of(const TaskResult& result, const VisualTokens& visua
                              const CompressedTokens& tokens, double seconds_per_scene = 5,
                              int64_t most = 6);
 
-/// One user message: each scene's time, pictures, labels, words and written text, then `request`.
-/// Where the model was trained so, all frames of a film stand before its first scene.
+/// One user message: each scene's time or page, pictures, labels, words and written text, then
+/// `request`. Where the model was trained so, all frames of a film stand before its first scene.
 Message message_about(const std::vector<Scene>& scenes, const std::string& request,
                       const FilmManner& films = {});
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -8,6 +9,7 @@
 #include "pipeline/types/media.h"
 #include "services/stages.h"
 #include "services/tasks/result.h"
+#include "services/tasks/retrieval.h"
 #include "services/tasks/stage_clock.h"
 #include "vision/read/text_reader.h"
 
@@ -36,6 +38,9 @@ struct TaskRun {
   StagePtr<FrameBatch, VisualTokens> encode;       // as the compression asks
   StagePtr<ClipTokens, VisualContext> compressor;  // likewise
   const vision::TextReader* reader = nullptr;      // null if nothing is to be read
+  std::vector<ReadPage>* pages = nullptr;  // takes pictures that are read as pages; null: their
+                                           // text is read as that of films
+  std::map<size_t, std::vector<FrameBatch>> pictures;  // of sources that are not to be decoded
   StageClock clock;
   TaskResult result;
 };
