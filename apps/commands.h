@@ -7,6 +7,7 @@ namespace lv::apps {
 
 /// All that need services; none in a build without them.
 void add_service_commands(CLI::App& program);
+void add_ask(CLI::App& program);
 void add_caption(CLI::App& program);
 void add_transcribe(CLI::App& program);
 void add_serve(CLI::App& program);

@@ -33,7 +33,7 @@ void wait_without_spinning(char** argv) {
 }
 
 int run(int argc, char** argv) {
-  CLI::App program{"Longview reads video, pictures and sound, and says what is in them.",
+  CLI::App program{"Longview reads video, pictures, sound and documents, and says what is in them.",
                    "longview"};
   program.require_subcommand(1);
   program.set_version_flag("--version", "longview 0.1.0");

@@ -8,12 +8,14 @@
 #include "services/models/models.h"
 #include "services/rpc/server.h"
 #include "services/rpc/shutdown_signals.h"
+#include "services/tasks/ask_service.h"
 #include "services/tasks/caption_service.h"
 
 namespace lv::apps {
 namespace {
 
 constexpr const char* kCaption = "caption";
+constexpr const char* kAsk = "ask";
 constexpr std::chrono::seconds kGrace{5};
 
 struct ServeFlags {
@@ -23,20 +25,21 @@ struct ServeFlags {
   ModelFlags model;
 };
 
-/// The services asked for, all of them if none is named. Captions need every stage, the others only
+/// The services asked for, all of them if none is named. Tasks need every stage, the others only
 /// their own.
 std::vector<services::HostedService> services_of(const ServeFlags& flags,
                                                  std::shared_ptr<services::CallGate> gate) {
   std::vector<std::string> hosted;
-  bool caption = flags.stages.empty();
+  bool caption = flags.stages.empty(), ask = caption;
   for (const std::string& name : flags.stages) {
     if (name == kCaption) caption = true;
-    if (name != kCaption) hosted.push_back(name);
+    if (name == kAsk) ask = true;
+    if (name != kCaption && name != kAsk) hosted.push_back(name);
   }
   if (flags.stages.empty()) hosted = services::stage_names();
   services::WorkplaceOptions options =
-      flags.model.workplace(caption ? services::stage_names() : hosted);
-  options.read = caption;
+      flags.model.workplace(caption || ask ? services::stage_names() : hosted);
+  options.read = caption || ask;
   double load_ms = 0;
   services::Workplace workplace = services::open_workplace(options, load_ms);
   std::vector<services::HostedService> all =
@@ -45,6 +48,11 @@ std::vector<services::HostedService> services_of(const ServeFlags& flags,
     auto captioner =
         std::make_shared<services::Captioner>(workplace.stages, workplace.reader, workplace.model);
     all.push_back(services::caption_service(std::move(captioner), gate));
+  }
+  if (ask) {
+    auto asker =
+        std::make_shared<services::Asker>(workplace.stages, workplace.reader, workplace.model);
+    all.push_back(services::ask_service(std::move(asker), gate));
   }
   return all;
 }
@@ -72,7 +80,7 @@ void add_serve(CLI::App& program) {
       ->capture_default_str();
   command
       ->add_option("--stage", flags->stages,
-                   "decode, listen, encode, compress, generate or caption; repeatable")
+                   "decode, listen, encode, compress, generate, caption or ask; repeatable")
       ->delimiter(',');
   command->add_option("--max-calls", flags->max_calls, "calls at the same time; more are refused")
       ->check(CLI::Range(1, 1024))

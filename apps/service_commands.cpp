@@ -6,6 +6,7 @@ namespace lv::apps {
 
 void add_service_commands(CLI::App& program) {
   add_caption(program);
+  add_ask(program);
   add_transcribe(program);
   add_serve(program);
   add_models(program);

@@ -9,9 +9,9 @@ import unittest
 import zlib
 from pathlib import Path
 
-from program import SAMPLES, SHORT, ffmpeg, result_of, run
+from program import SAMPLES, SHORT, ffmpeg, pdf, result_of, run
 
-PROGRESS = re.compile(r"longview: (listen|encode|compress|generate)")
+PROGRESS = re.compile(r"longview: (decode|listen|encode|compress|generate)")
 STAGES = ("decode", "listen", "encode", "compress", "generate")
 
 
@@ -124,6 +124,60 @@ class TranscribeTest(unittest.TestCase):
             self.assertEqual(os.listdir(folder), ["a.srt"])
 
 
+INVOICE = ((20, 170, "Northwind"), (20, 120, "Date"), (200, 120, "3 May"), (20, 80, "Total"), (200, 80, "42.50"))
+LOCKED = (b"/Encrypt << /Filter /Standard /V 1 /R 2 /O (aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa)"
+          b" /U (bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb) /P -4 >> /ID [(0123456789abcdef) (0123456789abcdef)]")
+
+
+class AskTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.invoice = self.folder / "invoice.pdf"
+        self.invoice.write_bytes(pdf(*INVOICE))
+
+    def test_a_pdf_is_answered_with_the_place_of_the_answer(self):
+        result = result_of("ask", self.invoice, "--question", "What is the total?")
+        self.assertEqual((result["task"], result["text"]), ("ask", "42.50"))
+        self.assertEqual(result["sources"][0], {"path": str(self.invoice), "kind": "document", "width": 300,
+                                                "height": 200, "pages": 1})
+        evidence, = result["evidence"]
+        self.assertEqual((evidence["source"], evidence["kind"], evidence["page"], evidence["quote"]),
+                         (0, "box", 1, "42.50"))
+        for edge, expected in zip(evidence["box"], (200 / 300, 108 / 200, 233 / 300, 124 / 200)):
+            self.assertAlmostEqual(edge, expected, delta=0.02)
+        status, output, errors = run("ask", self.invoice, "--question", "What is the date?")
+        self.assertEqual((status, output), (0, f"3 May\n\n{self.invoice}, page 1: 3 May\n"), errors)
+
+    def test_what_is_not_there_is_not_found(self):
+        for question in ("What is the flight number?", "Wie hoch ist die Rechnung?"):
+            result = result_of("ask", self.invoice, "--question", question)
+            self.assertEqual((result["text"], result["evidence"]), ("not found", []))
+
+    def test_the_model_reads_if_that_is_wanted(self):
+        result = result_of("ask", self.invoice, "--question", "What is the total?", "--no-lookup", "--max-tokens", "4")
+        self.assertGreater(result["tokens"]["prompt"], 20)
+        self.assertGreater(result["tokens"]["generated"], 0)
+
+    def test_a_picture_of_a_page_is_read_whichever_way_it_lies(self):
+        for turn, filters in (("up", ""), ("side", ",transpose=1"), ("down", ",hflip,vflip")):
+            path = self.folder / f"{turn}.png"
+            writing = "".join(f",drawtext=font='DejaVu Sans':text='{text}':fontsize=40:x={2 * x}:y={400 - 2 * y}"
+                              for x, y, text in INVOICE)
+            ffmpeg("-f", "lavfi", "-i", "color=white:600x400:d=1,format=rgb24" + writing + filters, "-frames:v", "1", path)
+            result = result_of("ask", path, "--question", "What is the total?")
+            self.assertEqual(result["text"], "42.50", turn)
+            self.assertNotIn("page", result["evidence"][0])
+
+    def test_a_film_is_answered_with_times(self):
+        result = result_of("ask", SAMPLES / "sample.mp4", "--question", "Where do people ride?", *SHORT)
+        self.assertTrue(result["text"])
+        self.assertEqual(result["audio"], "used")
+        for evidence in result["evidence"]:
+            self.assertLessEqual(evidence["start"], evidence["end"])
+
+
 def png_header(width, height):
     """A PNG that says its size and has no pixels."""
     def chunk(kind, data):
@@ -189,6 +243,21 @@ class BadInputTest(unittest.TestCase):
         data = whole.read_bytes()
         result = result_of("caption", self.written("cut.mkv", data[:len(data) // 2]), *SHORT, "--no-text")
         self.assertTrue(result["sampling"])
+
+    def test_documents_that_cannot_be_read(self):
+        good = pdf(*INVOICE)
+        for name, data, says in (("locked.pdf", pdf(trailer=LOCKED), "without a password"),
+                                 ("cut.pdf", good[:len(good) // 2], "cannot be read"),
+                                 ("head.pdf", b"%PDF-1.7\n", "cannot be read")):
+            self.check_refused("ask", self.written(name, data), "--question", "What?", says=[name, says])
+        path = self.written("good.pdf", good)
+        self.check_refused("ask", path, "--question", " ", says=["question", "words"])
+        self.check_refused("ask", path, status=2, says=["--question"])
+        self.check_refused("caption", path, says=["good.pdf", "document"])
+        status, output, errors = run("ask", self.written("blank.pdf", pdf()), "--question", "What is it?",
+                                     "--max-tokens", "2")
+        self.assertEqual(status, 0, errors)
+        self.assertIn("no text on page 1", errors)
 
     def test_models_and_compressors_that_do_not_exist(self):
         clip = SAMPLES / "carphone_pristine.mp4"

@@ -2,11 +2,12 @@
 
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 import unittest
 
-from program import PROGRAM, SAMPLES, SHORT, Serving, result_of, run
+from program import PROGRAM, SAMPLES, SHORT, Serving, pdf, result_of, run
 
 STAGES = ("decode", "listen", "encode", "compress", "generate")
 # What may differ between two runs of the same request.
@@ -61,6 +62,13 @@ class ServicesTest(unittest.TestCase):
         arguments = ("caption", SAMPLES / "sample.mp4", *SHORT)
         there = result_of(*arguments, "--server", self.running["all"].address)
         self.assertEqual(same(there), same(result_of(*arguments)))
+        with tempfile.NamedTemporaryFile(suffix=".pdf") as document:
+            document.write(pdf((20, 100, "Total"), (200, 100, "42.50")))
+            document.flush()
+            arguments = ("ask", document.name, "--question", "What is the total?")
+            answer = result_of(*arguments, "--server", self.running["all"].address)
+            self.assertEqual(answer["text"], "42.50")
+            self.assertEqual(same(answer), same(result_of(*arguments)))
         status, _, errors = run("caption", __file__, "--server", self.running["all"].address)
         self.assertEqual(status, 1)
         self.assertIn("services_test.py", errors.splitlines()[-1])

@@ -1,0 +1,130 @@
+#include <iostream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "apps/commands.h"
+#include "apps/flags.h"
+#include "apps/output.h"
+#include "apps/progress.h"
+#include "services/models/models.h"
+#include "services/rpc/channel.h"
+#include "services/tasks/ask_service.h"
+#include "services/tasks/asker.h"
+
+namespace lv::apps {
+namespace {
+
+struct AskFlags {
+  std::vector<std::string> files;
+  services::AskRequest request;  // but for its sources and compression
+  bool json = false;
+  bool no_audio = false;
+  bool no_text = false;
+  bool lookup = false;
+  const CLI::Option* lookup_given = nullptr;
+  SamplingFlags sampling;
+  CompressionFlags compression;
+  ModelFlags model;
+  std::string server;
+};
+
+services::AskRequest request_of(const AskFlags& flags) {
+  services::AskRequest request = flags.request;
+  for (const std::string& file : flags.files) {
+    request.sources.push_back(media_request(file, flags.sampling.sampling()));
+  }
+  request.compression = flags.compression.specs();
+  if (flags.lookup_given->count() > 0) request.lookup = flags.lookup;
+  request.listen = !flags.no_audio;
+  request.read = !flags.no_text;
+  return request;
+}
+
+/// "a.pdf, page 3", "film.mp4, 00:01.0-00:03.5".
+std::string place_of(const services::Evidence& evidence, const services::TaskResult& result) {
+  std::string place = printable(result.sources.at(static_cast<size_t>(evidence.source)).path);
+  if (evidence.page) place += ", page " + std::to_string(*evidence.page);
+  if (evidence.start_seconds && evidence.end_seconds) {
+    place += ", " + clock_text(*evidence.start_seconds) + "-" + clock_text(*evidence.end_seconds);
+  }
+  return place;
+}
+
+void print(const services::TaskResult& result) {
+  std::cout << result.text << "\n";
+  if (!result.evidence.empty()) std::cout << "\n";
+  for (const services::Evidence& evidence : result.evidence) {
+    std::cout << place_of(evidence, result) << ": " << printable(evidence.quote) << "\n";
+  }
+  for (const std::string& warning : result.warnings)
+    std::cerr << "longview: warning: " << warning << "\n";
+}
+
+/// By a running server, or by stages that are opened for it.
+services::TaskResult ask(const AskFlags& flags, const services::AskRequest& request,
+                         const services::TaskObserver& observer) {
+  services::WorkplaceOptions options = flags.model.workplace(services::stage_names());
+  if (!flags.server.empty()) {
+    return services::remote_ask(services::make_channel(flags.server), flags.server, request,
+                                observer, options.deadline);
+  }
+  options.read = !flags.no_text;
+  double load_ms = 0;
+  services::Workplace workplace = services::open_workplace(options, load_ms);
+  const services::Asker asker(std::move(workplace.stages), workplace.reader, workplace.model);
+  services::TaskResult result = asker.ask(request, observer);
+  result.times.load = load_ms;
+  return result;
+}
+
+void run(const AskFlags& flags) {
+  Progress progress;
+  services::TaskObserver observer;
+  observer.progress = [&progress](std::string_view stage, double share) {
+    progress.show(stage, share);
+  };
+  const services::TaskResult result = ask(flags, request_of(flags), observer);
+  progress.clear();
+  if (flags.json) {
+    std::cout << services::to_json(result).dump() << "\n";
+  } else {
+    print(result);
+  }
+}
+
+}  // namespace
+
+void add_ask(CLI::App& program) {
+  auto flags = std::make_shared<AskFlags>();
+  CLI::App* command =
+      program.add_subcommand("ask", "Answer a question about videos, pictures, PDF files");
+  command->add_option("FILE", flags->files, "videos, pictures or PDF files")->required();
+  command->add_option("--question", flags->request.question, "what to answer")->required();
+  command->add_flag("--json", flags->json, "print one JSON object");
+  command->add_flag("--no-audio", flags->no_audio, "do not listen");
+  command->add_flag("--no-text", flags->no_text,
+                    "do not recognise text in pictures and on pages without a text layer");
+  command
+      ->add_option("--text-tokens", flags->request.text_tokens,
+                   "about so many tokens of what pages say go into the prompt, the parts nearest "
+                   "to the question")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  flags->lookup_given = command->add_flag(
+      "--lookup,!--no-lookup", flags->lookup,
+      "answer from pages by their labels and layout, or by the model (default: by the model unless "
+      "it is nano)");
+  flags->sampling.add_to(*command);
+  flags->compression.add_to(*command);
+  flags->request.options.max_tokens = 32;
+  add_generation_flags(*command, flags->request.options);
+  flags->model.add_to(*command);
+  command
+      ->add_option("--server", flags->server,
+                   "HOST:PORT of a running `longview serve` that does the work")
+      ->excludes("--upstream", "--model", "--mmproj");
+  command->callback([flags] { run(*flags); });
+}
+
+}  // namespace lv::apps
