@@ -10,9 +10,45 @@
 
 namespace lv {
 
+namespace {
+
+/// x [..., in] times each of the quantised matrices, [n, out].
+std::vector<at::Tensor> products_of(const at::Tensor& x,
+                                    std::span<const QuantizedMatrix* const> matrices) {
+  if (matrices.empty()) return {};
+  for (const QuantizedMatrix* matrix : matrices) {
+    check(x.dim() > 0 && x.size(-1) == matrix->columns, ErrorCode::kInvalidArgument,
+          "linear: expected rows of " + std::to_string(matrix->columns) + ", got " +
+              shape_text(x.sizes()));
+  }
+  return quantized_matmuls(x.reshape({-1, x.size(-1)}).to(at::kFloat), matrices);
+}
+
+/// y [n, out] grows by weight x, of rows x [n, in].
+void add_product(at::Tensor& y, const at::Tensor& x, const WeightMatrix& weight) {
+  if (const auto* dense = std::get_if<at::Tensor>(&weight)) {
+    y.addmm_(x, dense->t().to(y.scalar_type()));
+  } else {
+    y.add_(quantized_matmul(x, std::get<QuantizedMatrix>(weight)));
+  }
+}
+
+}  // namespace
+
 Linear::Linear(const WeightScope& scope, int64_t in, int64_t out)
     : weight_(scope.matrix("weight", out, in)) {
   if (scope.has("bias")) bias_ = scope.get("bias", {out});
+  const WeightScope adapter = scope / "adapter";
+  if (!adapter.has("down.weight")) return;
+  const WeightScope down = adapter / "down", up = adapter / "up";
+  if (auto* dense = std::get_if<at::Tensor>(&weight_)) {
+    const at::Tensor narrow = down.as(at::kFloat).get("weight", {-1, in});
+    const at::Tensor wide = up.as(at::kFloat).get("weight", {out, narrow.size(0)});
+    *dense = dense->to(at::kFloat).addmm(wide, narrow).to(dense->scalar_type());
+    return;
+  }
+  const int64_t rank = down.shape("weight").at(0);
+  adapter_ = Adapter{down.matrix("weight", rank, in), up.matrix("weight", out, rank)};
 }
 
 at::Tensor Linear::operator()(const at::Tensor& x) const {
@@ -21,18 +57,14 @@ at::Tensor Linear::operator()(const at::Tensor& x) const {
 
 std::vector<at::Tensor> apply_each(const at::Tensor& x, std::span<const Linear* const> layers) {
   std::vector<const QuantizedMatrix*> matrices;
+  const auto take = [&](const WeightMatrix& weight) {
+    if (const auto* matrix = std::get_if<QuantizedMatrix>(&weight)) matrices.push_back(matrix);
+  };
   for (const Linear* layer : layers) {
-    const auto* matrix = std::get_if<QuantizedMatrix>(&layer->weight());
-    if (matrix == nullptr) continue;
-    check(x.dim() > 0 && x.size(-1) == matrix->columns, ErrorCode::kInvalidArgument,
-          "linear: expected rows of " + std::to_string(matrix->columns) + ", got " +
-              shape_text(x.sizes()));
-    matrices.push_back(matrix);
+    take(layer->weight());
+    if (layer->adapter_) take(layer->adapter_->down);
   }
-  std::vector<at::Tensor> products;  // of the quantised ones
-  if (!matrices.empty()) {
-    products = quantized_matmuls(x.reshape({-1, x.size(-1)}).to(at::kFloat), matrices);
-  }
+  const std::vector<at::Tensor> products = products_of(x, matrices);
   std::vector<at::Tensor> all;
   auto product = products.begin();
   for (const Linear* layer : layers) {
@@ -41,6 +73,13 @@ std::vector<at::Tensor> apply_each(const at::Tensor& x, std::span<const Linear* 
       continue;
     }
     at::Tensor y = *product++;
+    if (layer->adapter_) {
+      const auto* down = std::get_if<at::Tensor>(&layer->adapter_->down);
+      const at::Tensor narrow =
+          down != nullptr ? x.reshape({-1, x.size(-1)}).to(at::kFloat).mm(down->t().to(at::kFloat))
+                          : *product++;
+      add_product(y, narrow, layer->adapter_->up);
+    }
     if (layer->bias().defined()) y.add_(layer->bias());
     std::vector<int64_t> sizes = x.sizes().vec();
     sizes.back() = y.size(1);

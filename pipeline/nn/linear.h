@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -11,7 +12,10 @@
 namespace lv {
 
 /// y = x W^T + b, with W dense or quantised. Reads `weight`, and `bias` if the checkpoint has one.
-/// Immutable.
+/// If it has a low-rank adapter, `adapter.down.weight` [r, in] and `adapter.up.weight` [out, r], W
+/// grows by up down: a dense W when it is loaded. A quantised one has no room for so small a change
+/// and keeps it beside, as a product of its own. Immutable.
+/// Reference: Hu et al., LoRA, ICLR 2022, with alpha = r.
 class Linear {
  public:
   Linear(const WeightScope& scope, int64_t in, int64_t out);
@@ -26,8 +30,16 @@ class Linear {
   const at::Tensor& bias() const { return bias_; }
 
  private:
-  WeightMatrix weight_;  // [out, in]
-  at::Tensor bias_;      // [out] or undefined
+  friend std::vector<at::Tensor> apply_each(const at::Tensor& x,
+                                            std::span<const Linear* const> layers);
+
+  struct Adapter {
+    WeightMatrix down, up;
+  };
+
+  WeightMatrix weight_;                  // [out, in]
+  at::Tensor bias_;                      // [out] or undefined
+  std::optional<Adapter> adapter_ = {};  // of a quantised weight
 };
 
 /// What each of several layers makes of the same x [..., in]. Quantised ones share the work of

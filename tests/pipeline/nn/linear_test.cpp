@@ -2,12 +2,15 @@
 
 #include <ATen/ATen.h>
 
+#include <array>
 #include <catch2/catch.hpp>
 
 #include "pipeline/kernels/quantized_matmul.h"
 #include "pipeline/nn/norm.h"
+#include "pipeline/weights/converted_store.h"
 #include "tests/support/close_to.h"
 #include "tests/support/is_error.h"
+#include "tests/support/memory_store.h"
 
 namespace lv {
 namespace {
@@ -37,6 +40,42 @@ TEST_CASE("a quantised linear layer equals the dense one") {
   CHECK_THAT(quantized(x), CloseTo(dense(x), 0, 1e-4 * dense(x).abs().max().item<double>()));
   CHECK(quantized(x.to(at::kBFloat16)).scalar_type() == at::kBFloat16);
   CHECK(quantized(at::empty({0, 256})).sizes() == at::IntArrayRef{0, 8});
+}
+
+/// The tiny layer's gate as it is stored, with an adapter of rank 32 and a type.
+Linear adapted_gate(const std::string& weight, at::ScalarType type) {
+  const auto whole = std::make_shared<const Checkpoint>(
+      open_checkpoint(data("tests/data/weights/tiny_llama.gguf")));
+  const TensorStorePtr stored(whole, &whole->tensors());
+  const auto adapter = std::make_shared<const MemoryStore>(
+      NamedTensors{{"down", lcg_tensor(5, {32, 256}).to(type)},
+                   {"up", lcg_tensor(6, {32, 32}).to(type)},
+                   {"dense", (tiny_layer() / "mlp" / "gate_proj").get("weight", {32, 256})}});
+  ConvertedStore::Index index{{"adapter.down.weight", {adapter, {"down"}}},
+                              {"adapter.up.weight", {adapter, {"up"}}}};
+  index["weight"] = weight == "dense"
+                        ? ConvertedStore::Entry{adapter, {"dense"}}
+                        : ConvertedStore::Entry{stored, {"model.layers.0.mlp.gate_proj.weight"}};
+  const Checkpoint all("adapted", {}, std::make_shared<const ConvertedStore>("adapted", index));
+  return {all.placed({}).root(), 256, 32};
+}
+
+TEST_CASE("a linear layer grows by its adapter, dense or quantised") {
+  const WeightScope gate = tiny_layer() / "mlp" / "gate_proj";
+  const auto type = GENERATE(at::kFloat, at::kBFloat16);
+  const at::Tensor down = lcg_tensor(5, {32, 256}).to(type).to(at::kFloat),
+                   up = lcg_tensor(6, {32, 32}).to(type).to(at::kFloat);
+  const at::Tensor x = lcg_tensor(3, {2, 5, 256});
+  const at::Tensor expected = at::linear(x, gate.get("weight", {32, 256}) + up.mm(down));
+  const double largest = expected.abs().max().item<double>();
+  const Linear quantized = adapted_gate("stored", type), dense = adapted_gate("dense", type);
+  CHECK(std::holds_alternative<QuantizedMatrix>(quantized.weight()));
+  CHECK_THAT(dense(x), CloseTo(expected, 0, 1e-5 * largest));
+  CHECK_THAT(quantized(x), CloseTo(expected, 0, 1e-4 * largest));
+  const Linear plain(gate, 256, 32);
+  const std::vector<at::Tensor> both = apply_each(x, std::array{&quantized, &plain});
+  CHECK_THAT(both[0], CloseTo(quantized(x), 0, 0));
+  CHECK_THAT(both[1], CloseTo(plain(x), 0, 0));
 }
 
 TEST_CASE("a quantised linear layer refuses rows of another width") {
