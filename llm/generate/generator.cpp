@@ -40,6 +40,8 @@ class Answer {
     }
     if (!request.options.json_schema.empty()) {
       request.constraint = json.make(request.options.json_schema);
+    } else if (!request.options.grammar.empty()) {
+      request.constraint = json.of_grammar(request.options.grammar);
     }
     prompt_tokens_ = request.embeddings.size(0);
     tokens_ = engine.start(std::move(request));

@@ -91,10 +91,13 @@ struct Tokens {
   xgrammar::GrammarCompiler compiler;
 };
 
-class JsonConstraint : public TokenConstraint {
+class GrammarConstraint : public TokenConstraint {
  public:
-  JsonConstraint(std::shared_ptr<const Tokens> tokens, const xgrammar::CompiledGrammar& grammar)
-      : tokens_(std::move(tokens)),
+  /// `name` is what error texts call the grammar.
+  GrammarConstraint(std::shared_ptr<const Tokens> tokens, const xgrammar::CompiledGrammar& grammar,
+                    std::string name)
+      : name_(std::move(name)),
+        tokens_(std::move(tokens)),
         matcher_(grammar),
         allowed_((tokens_->texts.size() + 31) / 32) {}
 
@@ -121,10 +124,10 @@ class JsonConstraint : public TokenConstraint {
     try {
       taken = matcher_.AcceptToken(static_cast<int32_t>(id));
     } catch (const std::exception& problem) {
-      throw Error(ErrorCode::kInternal, "json_schema: " + reason(problem));
+      throw Error(ErrorCode::kInternal, name_ + ": " + reason(problem));
     }
     check(taken, ErrorCode::kInternal,
-          "json_schema: expected a token that the schema allows, got " + std::to_string(id));
+          name_ + ": expected a token that it allows, got " + std::to_string(id));
     for (const char c : tokens_->texts[static_cast<size_t>(id)]) {
       const bool escaped = c == '\\' && last_ == '\\';
       last_ = kWatched.find(c) != kWatched.npos && !escaped ? c : '\0';
@@ -144,10 +147,11 @@ class JsonConstraint : public TokenConstraint {
     try {
       return matcher_.FillNextTokenBitmask(&bits);
     } catch (const std::exception& problem) {
-      throw Error(ErrorCode::kInternal, "json_schema: " + reason(problem));
+      throw Error(ErrorCode::kInternal, name_ + ": " + reason(problem));
     }
   }
 
+  const std::string name_;
   const std::shared_ptr<const Tokens> tokens_;
   xgrammar::GrammarMatcher matcher_;
   std::vector<int32_t> allowed_;  // a bit a token
@@ -166,10 +170,22 @@ struct JsonConstraints::State {
   Tokens& known_tokens() {
     std::call_once(once, [this] {
       check(!stop_ids.empty(), ErrorCode::kFailedPrecondition,
-            "json_schema: expected a model with a token that ends an answer, got none");
+            "json_schema, grammar: expected a model with a token that ends an answer, got none");
       tokens = std::make_shared<Tokens>(*tokenizer, vocabulary, stop_ids);
     });
     return *tokens;
+  }
+
+  /// A constraint by what `compile` makes; `name` is what error texts call it.
+  template <class Compile>
+  std::shared_ptr<TokenConstraint> compiled(const char* name, Compile compile) {
+    Tokens& known = known_tokens();
+    try {
+      return std::make_shared<GrammarConstraint>(tokens, compile(known.compiler), name);
+    } catch (const std::exception& problem) {
+      known.compiler.ClearCache();  // it remembers failures, too, and counts them as nothing
+      throw Error(ErrorCode::kInvalidArgument, std::string(name) + ": " + reason(problem));
+    }
   }
 };
 
@@ -181,15 +197,15 @@ JsonConstraints::~JsonConstraints() = default;
 
 std::shared_ptr<TokenConstraint> JsonConstraints::make(const std::string& schema) const {
   const std::string exact = exact_schema(schema).dump();
-  Tokens& tokens = state_->known_tokens();
-  try {
-    const xgrammar::CompiledGrammar grammar =
-        tokens.compiler.CompileJSONSchema(exact, false, std::nullopt, std::nullopt, false);
-    return std::make_shared<JsonConstraint>(state_->tokens, grammar);
-  } catch (const std::exception& problem) {
-    tokens.compiler.ClearCache();  // it remembers failures, too, and counts them as nothing
-    throw Error(ErrorCode::kInvalidArgument, "json_schema: " + reason(problem));
-  }
+  return state_->compiled("json_schema", [&exact](xgrammar::GrammarCompiler& compiler) {
+    return compiler.CompileJSONSchema(exact, false, std::nullopt, std::nullopt, false);
+  });
+}
+
+std::shared_ptr<TokenConstraint> JsonConstraints::of_grammar(const std::string& grammar) const {
+  return state_->compiled("grammar", [&grammar](xgrammar::GrammarCompiler& compiler) {
+    return compiler.CompileGrammar(grammar, "root");
+  });
 }
 
 }  // namespace lv::llm

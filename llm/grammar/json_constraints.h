@@ -27,6 +27,10 @@ class JsonConstraints {
   /// kFailedPrecondition if there are no stop ids.
   std::shared_ptr<TokenConstraint> make(const std::string& schema) const;
 
+  /// The same for a grammar in XGrammar's EBNF, whose rule `root` an answer obeys. Line ends are
+  /// never said. Throws kInvalidArgument on what is no grammar.
+  std::shared_ptr<TokenConstraint> of_grammar(const std::string& grammar) const;
+
  private:
   struct State;
   std::unique_ptr<State> state_;

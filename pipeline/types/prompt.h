@@ -45,6 +45,7 @@ struct GenerationOptions {
   std::vector<std::string> stop;  // text that ends the answer and is not part of it
   std::string json_schema =
       {};  // that the answer obeys, see llm/grammar/json_schema.h; empty: any text
+  std::string grammar = {};  // that the answer obeys, in XGrammar's EBNF; empty: any text
 };
 
 /// What a language model is asked: a conversation that may hold visual tokens, compressed before

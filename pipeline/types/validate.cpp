@@ -183,6 +183,12 @@ void validate(const Prompt& prompt) {
   check(options.json_schema.size() <= kMaxSchemaBytes, ErrorCode::kInvalidArgument,
         "json_schema: expected at most " + std::to_string(kMaxSchemaBytes) + " bytes, got " +
             std::to_string(options.json_schema.size()));
+  check(options.grammar.size() <= kMaxSchemaBytes, ErrorCode::kInvalidArgument,
+        "grammar: expected at most " + std::to_string(kMaxSchemaBytes) + " bytes, got " +
+            std::to_string(options.grammar.size()));
+  check(options.grammar.empty() || (options.stop.empty() && options.json_schema.empty()),
+        ErrorCode::kInvalidArgument,
+        "grammar: expected no stop and no json_schema beside it, which says how the answer goes");
   check(options.json_schema.empty() || options.stop.empty(), ErrorCode::kInvalidArgument,
         "stop: expected none beside json_schema, which says where the answer ends");
   validate(prompt.adapters);

@@ -15,6 +15,7 @@ void to_proto(const GenerationOptions& options, v1::GenerationOptions* message) 
   message->set_seed(options.seed);
   put_texts(options.stop, message->mutable_stop());
   message->set_json_schema(valid_utf8(options.json_schema));
+  message->set_grammar(valid_utf8(options.grammar));
 }
 
 GenerationOptions from_proto(const v1::GenerationOptions& message) {
@@ -28,6 +29,7 @@ GenerationOptions from_proto(const v1::GenerationOptions& message) {
   options.seed = message.seed();
   options.stop.assign(message.stop().begin(), message.stop().end());
   options.json_schema = message.json_schema();
+  options.grammar = message.grammar();
   check_number(static_cast<double>(options.max_tokens), "max_tokens", 1);
   check_number(options.temperature, "temperature");
   check_number(static_cast<double>(options.top_k), "top_k");

@@ -224,13 +224,36 @@ TEST_CASE("a constraint refuses what it did not allow") {
   CHECK_THROWS_MATCHES(constraint->mask(few), Error,
                        IsError(ErrorCode::kInternal, "scores: expected"));
   CHECK_THROWS_MATCHES(constraint->accept(tokenizer->id_of("{").value()), Error,
-                       IsError(ErrorCode::kInternal, "a token that the schema allows"));
+                       IsError(ErrorCode::kInternal, "a token that it allows"));
 }
 
 TEST_CASE("constraints need a token that ends an answer") {
   const TokenizerPtr tokenizer = fixture("byte_level.json");
   CHECK_THROWS_MATCHES(JsonConstraints(tokenizer, tokenizer->size(), {}).make("{}"), Error,
                        IsError(ErrorCode::kFailedPrecondition, "a token that ends an answer"));
+}
+
+TEST_CASE("answers obey a grammar, and what is none is refused") {
+  const TokenizerPtr tokenizer = fixture("byte_level.json");
+  const JsonConstraints constraints = constraints_of(tokenizer);
+  const std::string grammar =
+      "root ::= \"level: low; why: \" text | \"level: high; why: \" text\n"
+      "text ::= [a-z] [a-z ]{0,9}\n";
+  std::set<char> levels;
+  for (int seed = 0; seed < 20; ++seed) {
+    const std::string answer =
+        drawn(*tokenizer, constraints.of_grammar(grammar), seed).value_or("");
+    const std::string why = answer.substr(std::min(answer.find("why: ") + 5, answer.size()));
+    const bool low = answer.starts_with("level: low; why: ");
+    CHECK((low || answer.starts_with("level: high; why: ")));
+    CHECK((!why.empty() && why.size() <= 10 &&
+           why.find_first_not_of("abcdefghijklmnopqrstuvwxyz ") == std::string::npos));
+    levels.insert(low ? 'l' : 'h');
+  }
+  CHECK(levels.size() == 2);
+  CHECK_THROWS_MATCHES(constraints.of_grammar("root ::= nothing"), Error,
+                       IsError(ErrorCode::kInvalidArgument, "grammar: "));
+  CHECK(drawn(*tokenizer, constraints.make(R"({"type": "null"})"), 1) == "null");
 }
 
 TEST_CASE("a compiled schema is remembered, and a failed one harms no other") {

@@ -119,6 +119,8 @@ TEST_CASE("prompts that ask for the impossible are refused by field") {
     x.options.json_schema = "{}";
     x.options.stop = {"."};
   });
+  refuses(prompt(), "grammar", [](auto& x) { x.options.grammar.assign(1 << 17, ' '); });
+  refuses(prompt(), "grammar", [](auto& x) { x.options.grammar = x.options.json_schema = "{}"; });
   refuses(prompt(), "repetition_penalty", [](auto& x) { x.options.repetition_penalty = 0; });
   refuses(prompt(), "compressed.embeddings",
           [](auto& x) { x.messages[0].parts.emplace_back(CompressedTokens()); });

@@ -203,6 +203,13 @@ TEST_CASE(
                     Catch::Contains("json_schema: expected at most 65536 bytes, got 65537"));
 }
 
+TEST_CASE("a grammar survives the wire") {
+  Prompt prompt = sample_prompt();
+  prompt.options.stop.clear();
+  prompt.options.grammar = "root ::= \"é\"";
+  CHECK(round_trip<v1::Prompt>(prompt).options.grammar == prompt.options.grammar);
+}
+
 TEST_CASE("generation options that are absent have their defaults") {
   const GenerationOptions options = from_proto(v1::GenerationOptions());
   CHECK(options.max_tokens == GenerationOptions().max_tokens);
