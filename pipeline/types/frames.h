@@ -25,6 +25,7 @@ struct FrameBatch {
   MediaInfo media;                    // of the file they came from
   std::vector<std::string> warnings;  // what could not be read since the batch before
   int32_t source = 0;                 // which of a request's files they came from
+  std::string view = {};              // the camera of a rig that took them; empty if there is none
   int64_t film_frames = 0;            // that come of the film in all, at most; 0 if not known
 };
 

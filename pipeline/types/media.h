@@ -58,6 +58,7 @@ struct MediaLimits {
 struct MediaRequest {
   std::variant<std::string, std::shared_ptr<const std::string>> media;  // path, or the file's bytes
   std::string name;  // for messages; the path if empty
+  std::string view;  // the camera of a rig that took it; empty if there is none
   Sampling sampling;
   MediaLimits limits;
 };

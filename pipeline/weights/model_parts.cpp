@@ -46,6 +46,13 @@ const std::map<std::string, PartNames, std::less<>>& layouts() {
                                      {"lm_head.", "lm_head."}},
                                     {{"visual.", ""}, {"model.visual.", ""}},
                                     {}};
+  // Its classifier's head reads a picture as a whole, for labels, and place by place.
+  static const PartNames nano = {
+      {{"language_model.", ""}},
+      {{"eyes.", "eyes."}, {"classifier.", "classifier."}},
+      {{"connector.", ""}, {"classifier._fc.", "head."}, {"class_words", "words"}},
+      {{"interactor.", ""}},
+      {{"pointer.", ""}}};
   static const PartNames vlora = {{{"model.embed_tokens.", "model.embed_tokens."},
                                    {"model.layers.", "model.layers."},
                                    {"model.norm.", "model.norm."},
@@ -61,6 +68,7 @@ const std::map<std::string, PartNames, std::less<>>& layouts() {
       {"LlavaForConditionalGeneration", llava},
       {"LlavaLlamaVLoRAForCausalLM", vlora},
       {"LlavaOnevisionForConditionalGeneration", llava},
+      {"NanoForConditionalGeneration", nano},
       {"Qwen2_5_VLForConditionalGeneration", qwen_vl},
       {"SmolVLMForConditionalGeneration", idefics3},
   };
@@ -90,7 +98,7 @@ constexpr std::string_view kIdefics3Vision =
          "num_attention_heads": 16, "image_size": 224, "patch_size": 32,
          "hidden_act": "gelu_pytorch_tanh", "layer_norm_eps": 1e-6})";
 
-constexpr std::array<Family, 16> kFamilies = {{
+constexpr std::array<Family, 17> kFamilies = {{
     {"llama", "LlamaForCausalLM",
      R"({"hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32,
          "num_attention_heads": 32, "vocab_size": 32000, "max_position_embeddings": 2048,
@@ -124,6 +132,7 @@ constexpr std::array<Family, 16> kFamilies = {{
     {"idefics2_vision", "Idefics3VisionTransformer", kIdefics2Vision},
     {"idefics3", "Idefics3VisionTransformer", kIdefics3Vision},
     {"idefics3_vision", "Idefics3VisionTransformer", kIdefics3Vision},
+    {"nano_vision", "NanoVision", "{}"},
     {"smolvlm_vision", "Idefics3VisionTransformer", kIdefics3Vision},
 }};
 

@@ -1,6 +1,7 @@
 #include "longview/v1/frames.pb.h"
 #include "services/codec/codec.h"
 #include "services/codec/fields.h"
+#include "services/codec/utf8.h"
 
 namespace lv::services {
 
@@ -12,6 +13,7 @@ void to_proto(const FrameBatch& batch, v1::FrameBatch* message) {
   put_texts(batch.warnings, message->mutable_warnings());
   message->set_source(batch.source);
   message->set_film_frames(batch.film_frames);
+  message->set_view(valid_utf8(batch.view));
 }
 
 FrameBatch from_proto(Received<v1::FrameBatch> message) {
@@ -22,6 +24,7 @@ FrameBatch from_proto(Received<v1::FrameBatch> message) {
   batch.warnings.assign(message->warnings().begin(), message->warnings().end());
   batch.source = message->source();
   batch.film_frames = message->film_frames();
+  batch.view = message->view();
   check_number(static_cast<double>(batch.film_frames), "frames.film_frames");
   validate(batch);
   return batch;

@@ -52,6 +52,7 @@ v1::MediaChunk header_of(const MediaRequest& request, const std::string& name) {
   v1::MediaChunk chunk;
   v1::MediaHeader* header = chunk.mutable_header();
   header->set_name(valid_utf8(name));
+  header->set_view(valid_utf8(request.view));
   to_proto(request.sampling, header->mutable_sampling());
   to_proto(request.limits, header->mutable_limits());
   return chunk;
@@ -106,6 +107,7 @@ std::optional<MediaRequest> receive_media(const ReadMessage<v1::MediaChunk>& rea
   const v1::MediaHeader& header = chunk.header();
   MediaRequest request;
   request.name = header.name().empty() ? "media" : header.name();
+  request.view = header.view();
   request.sampling = from_proto(header.sampling());
   request.limits = from_proto(header.limits(), ceilings);
   if (header.has_size_bytes()) check_size(header.size_bytes(), request);

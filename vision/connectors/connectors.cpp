@@ -13,6 +13,7 @@ const Registry<Connector, const Json&, const WeightScope&, int64_t>& connectors(
           {"LlavaForConditionalGeneration", make_mlp_connector},
           {"LlavaLlamaVLoRAForCausalLM", make_as_is},
           {"LlavaOnevisionForConditionalGeneration", make_mlp_connector},
+          {"NanoForConditionalGeneration", make_nano_connector},
           {"Qwen2_5_VLForConditionalGeneration", make_as_is},
           {"SmolVLMForConditionalGeneration", make_pixel_shuffle},
       }};

@@ -11,7 +11,8 @@
 namespace lv::vision {
 namespace {
 
-constexpr int64_t kPicturesAtOnce = 4;  // through the encoder
+constexpr int64_t kPicturesAtOnce = 4;     // through the encoder
+constexpr const char* kPageView = "page";  // of pages of documents
 
 /// A still or a frame of a film, as its processor made it.
 struct ProcessedFrame {
@@ -49,21 +50,33 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
     return std::make_unique<Encoded>(*this, std::move(input));
   }
 
-  const ImageProcessor& processor(bool film) const {
-    return film && parts_.film_processor ? *parts_.film_processor : *parts_.processor;
+  const ImageProcessor& processor(MediaKind kind) const {
+    const bool film = kind == MediaKind::kVideo, page = kind == MediaKind::kDocument;
+    if (film && parts_.film_processor) return *parts_.film_processor;
+    return page && parts_.page_processor ? *parts_.page_processor : *parts_.processor;
   }
 
   int64_t frames_together() const { return parts_.encoder->frames_together(); }
 
-  /// Tokens of frames of one source, film or not.
-  VisualTokens encode(std::vector<ProcessedFrame> frames, bool film, int32_t source) const {
+  /// Where the frames of a source stand, as far as they are read.
+  struct Reading {
+    int32_t source = 0;
+    bool film = false;
+    std::string view = {};
+    std::optional<double> first_seconds = {};  // of a film
+    at::Tensor before = {};                    // of a film: features of its latest picture
+  };
+
+  /// Tokens of the next frames of one source.
+  VisualTokens encode(std::vector<ProcessedFrame> frames, Reading& reading) const {
     std::vector<at::Tensor> pixels;
     for (ProcessedFrame& frame : frames) {
       add_pixels(frame.picture, pixels);
       frame.picture.pixels.reset();
     }
     std::vector<at::Tensor> seen;  // of each picture, [n, Dv]
-    const PictureFeatures read = connected(pixels, seen);
+    const PictureFeatures read = connected(pixels, place_of(frames, reading), seen);
+    if (reading.film) reading.before = seen.back();
     std::vector<VisualTokens> all;
     int64_t first = 0;  // picture of the frame
     for (const ProcessedFrame& frame : frames) {
@@ -72,9 +85,9 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
       const int64_t pictures = cut.boxes.size(0);
       const PictureFeatures own = narrowed(read, first, pictures);
       first += pictures;
-      all.push_back(
-          tokens_of(film ? parts_.arranger->frame(own, cut) : parts_.arranger->still(own, cut),
-                    frame.pts_seconds, source));
+      all.push_back(tokens_of(
+          reading.film ? parts_.arranger->frame(own, cut) : parts_.arranger->still(own, cut),
+          frame.pts_seconds, reading.source));
       if (options_.merging) all.back().reports.push_back(report_of(own));
       // The last picture shows the whole of the frame.
       add_labels(seen[static_cast<size_t>(first - 1)], all.back());
@@ -120,6 +133,8 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
       at::Tensor pixels;  // [H, W, 3]
       double pts_seconds = 0;
       int32_t source = 0;
+      MediaKind kind = MediaKind::kPicture;
+      std::string view;
     };
 
     bool is_film() const { return batch_ && batch_->media.kind == MediaKind::kVideo; }
@@ -131,13 +146,14 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
       if (ended_) return;
       check_shape(batch_->pixels, "frames.pixels", {-1, -1, -1, 3});
       check_shape(batch_->pts_seconds, "frames.pts_seconds", {batch_->pixels.size(0)});
-      if (!is_film() && stage_.processor(false).regards_set()) hold_stills();
+      if (!is_film() && stage_.processor(batch_->media.kind).regards_set()) hold_stills();
     }
 
     void hold_stills() {
       const at::Tensor& pixels = batch_->pixels;
       for (int64_t t = 0; t < pixels.size(0); ++t) {
-        set_.push_back({pixels[t], batch_->pts_seconds[t].item<double>(), batch_->source});
+        set_.push_back({pixels[t], batch_->pts_seconds[t].item<double>(), batch_->source,
+                        batch_->media.kind, view_of(*batch_)});
         set_sizes_.push_back({pixels.size(1), pixels.size(2)});
         set_pixels_ += pixels.size(1) * pixels.size(2);
         const EncodeOptions& limits = stage_.options_;
@@ -153,10 +169,11 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
 
     std::optional<VisualTokens> some_frames() {
       const bool film = is_film();
+      const MediaKind kind = batch_->media.kind;
       const int64_t count = std::min(stage_.options_.max_frames, batch_->pixels.size(0) - done_);
       std::vector<ProcessedFrame> frames;
       for (int64_t t = done_; t < done_ + count; ++t) {
-        const ImageProcessor& processor = stage_.processor(film);
+        const ImageProcessor& processor = stage_.processor(kind);
         const at::Tensor picture = batch_->pixels[t];
         frames.push_back({film ? processor.process_frame(picture, batch_->film_frames)
                                : processor.process(picture),
@@ -164,7 +181,11 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
                           batch_->pts_seconds[t].item<double>()});
       }
       done_ += count;
-      if (!film) return stage_.encode(std::move(frames), false, batch_->source);
+      if (!film) {
+        Reading still{batch_->source, false, view_of(*batch_)};
+        return stage_.encode(std::move(frames), still);
+      }
+      begin_film();
       last_frame_ = {frames.back().pts_seconds, batch_->source};
       std::vector<ProcessedFrame> whole;
       for (ProcessedFrame& frame : frames) {
@@ -174,7 +195,17 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
         }
       }
       if (whole.empty()) return std::nullopt;
-      return stage_.encode(std::move(whole), true, batch_->source);
+      return stage_.encode(std::move(whole), film_);
+    }
+
+    /// Notes that frames of the batch's film are read, unless they go on.
+    void begin_film() {
+      if (film_.film && film_.source == batch_->source) return;
+      film_ = {batch_->source, true, view_of(*batch_)};
+    }
+
+    static std::string view_of(const FrameBatch& batch) {
+      return batch.media.kind == MediaKind::kDocument ? kPageView : batch.view;
     }
 
     /// The frames that wait as one that shows them all, the last as often as it takes.
@@ -194,9 +225,12 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
       if (set_done_ == set_.size()) return std::nullopt;
       const Still still = std::exchange(set_[set_done_], {});
       ProcessedPicture picture =
-          stage_.processor(false).process_in_set(still.pixels, set_sizes_, set_done_);
+          stage_.processor(still.kind).process_in_set(still.pixels, set_sizes_, set_done_);
       ProcessedFrame frame{std::move(picture), set_sizes_[set_done_++], still.pts_seconds};
-      return stage_.encode({std::move(frame)}, false, still.source);
+      std::vector<ProcessedFrame> alone;
+      alone.push_back(std::move(frame));
+      Reading reading{still.source, false, still.view};
+      return stage_.encode(std::move(alone), reading);
     }
 
     /// Frames that wait for others of their film and size, of which there are no more.
@@ -209,7 +243,7 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
       if (goes_on) return std::nullopt;
       std::vector<ProcessedFrame> rest;
       rest.push_back(group());
-      return stage_.encode(std::move(rest), true, last_frame_->second);
+      return stage_.encode(std::move(rest), film_);
     }
 
     /// What follows a film whose last frame was handed out, once another source began or none did.
@@ -225,6 +259,7 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
     int64_t done_ = 0;    // frames of the batch that were handed out
     bool ended_ = false;  // the input
     std::optional<std::pair<double, int32_t>> last_frame_;  // of a film: its time and source
+    Reading film_;                         // the film that is read, if `film_.film`
     std::vector<ProcessedFrame> waiting_;  // of the film, for those that are read with them
     std::vector<Still> set_;
     std::vector<PictureSize> set_sizes_;
@@ -252,15 +287,26 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
     }
   }
 
+  static FilmPlace place_of(const std::vector<ProcessedFrame>& frames, Reading& reading) {
+    if (!reading.film) return {{}, {}, reading.view};
+    if (!reading.first_seconds) reading.first_seconds = frames.front().pts_seconds;
+    std::vector<double> seconds;
+    for (const ProcessedFrame& frame : frames) {
+      seconds.push_back(frame.pts_seconds - *reading.first_seconds);
+    }
+    return {at::tensor(seconds, at::kDouble), reading.before, reading.view};
+  }
+
   /// Pictures of each size through encoder and connector. `seen` gets what the encoder made of
   /// each. Pictures of several sizes must become equally many tokens.
-  PictureFeatures connected(const std::vector<at::Tensor>& pixels,
+  PictureFeatures connected(const std::vector<at::Tensor>& pixels, const FilmPlace& place,
                             std::vector<at::Tensor>& seen) const {
     std::vector<PictureFeatures> all;
     for (const at::Tensor& alike : pixels) {
       const PictureFeatures encoded_now = encoded(alike);
       for (const at::Tensor& picture : encoded_now.features.unbind()) seen.push_back(picture);
-      all.push_back(parts_.connector ? parts_.connector->connect(encoded_now) : encoded_now);
+      all.push_back(parts_.connector ? parts_.connector->connect_film(encoded_now, place)
+                                     : encoded_now);
     }
     return joined(all);
   }

@@ -25,6 +25,7 @@ struct EncodeParts {
   std::string architecture = {};         // of the encoder, as error texts name it
   /// How tokens merge in the encoder of a model that was trained so.
   std::optional<LayerMerging> merging = {};
+  ImageProcessorPtr page_processor = {};  // for pages of documents; null: as for other stills
 };
 
 /// What of `parts` keeps tokens from merging between the encoder's layers; empty if they can.

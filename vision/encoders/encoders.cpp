@@ -9,6 +9,7 @@ const Registry<ImageEncoder, const Json&, const WeightScope&>& encoders() {
           {"CLIPVisionModel", make_clip_vision},
           {"EfficientNetLite", make_efficientnet_lite},
           {"Idefics3VisionTransformer", make_idefics3_vision},
+          {"NanoVision", make_nano_vision},
           {"Qwen2_5_VLVisionModel", make_qwen2_5_vl_vision},
           {"Siglip2VisionModel", make_siglip2_vision},
           {"SiglipVisionModel", make_siglip_vision},

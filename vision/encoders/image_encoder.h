@@ -62,6 +62,7 @@ ImageEncoderPtr make_image_encoder(const Checkpoint& checkpoint);
 std::unique_ptr<ImageEncoder> make_clip_vision(const Json& config, const WeightScope& scope);
 std::unique_ptr<ImageEncoder> make_efficientnet_lite(const Json& config, const WeightScope& scope);
 std::unique_ptr<ImageEncoder> make_idefics3_vision(const Json& config, const WeightScope& scope);
+std::unique_ptr<ImageEncoder> make_nano_vision(const Json& config, const WeightScope& scope);
 std::unique_ptr<ImageEncoder> make_qwen2_5_vl_vision(const Json& config, const WeightScope& scope);
 std::unique_ptr<ImageEncoder> make_siglip2_vision(const Json& config, const WeightScope& scope);
 std::unique_ptr<ImageEncoder> make_siglip_vision(const Json& config, const WeightScope& scope);

@@ -88,6 +88,7 @@ EncodeParts load_eyes(const Checkpoint& checkpoint) {
   EncodeParts parts;
   parts.processor = make_image_processor(config);
   parts.film_processor = make_film_processor(config);
+  parts.page_processor = make_page_processor(config);
   parts.encoder = make_image_encoder(encoder);
   parts.architecture = encoder.architecture();
   parts.merging = trained_merging(checkpoint);

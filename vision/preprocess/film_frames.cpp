@@ -44,13 +44,17 @@ PacedFrames qwen_frames(const Json& config) {
   return {rate_of(config, 2), least, most, 2, false, 0};
 }
 
+/// Reference: models/nano/recipe, driving/sample.py and photos.py.
+PacedFrames nano_frames(const Json& config) {
+  return {rate_of(config, 2), count_of(config, "min_frames", 4), count_of(config, "max_frames", 8)};
+}
+
 }  // namespace
 
 std::optional<PacedFrames> film_frames(const Json& config) {
   static const std::map<std::string_view, PacedFrames (*)(const Json&)> all = {
-      {"Qwen2VLImageProcessor", qwen_frames},
-      {"Qwen2VLImageProcessorFast", qwen_frames},
-      {"SmolVLMImageProcessor", smolvlm_frames},
+      {"NanoImageProcessor", nano_frames},           {"Qwen2VLImageProcessor", qwen_frames},
+      {"Qwen2VLImageProcessorFast", qwen_frames},    {"SmolVLMImageProcessor", smolvlm_frames},
       {"SmolVLMImageProcessorFast", smolvlm_frames},
   };
   const auto found = all.find(config.get("image_processor_type", ""));

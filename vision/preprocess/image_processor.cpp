@@ -17,6 +17,7 @@ const Registry<ImageProcessor, const Json&>& image_processors() {
           {"LlavaImageProcessorFast", make_llava_processor},
           {"LlavaOnevisionImageProcessor", make_anyres_processor},
           {"LlavaOnevisionImageProcessorFast", make_anyres_processor},
+          {"NanoImageProcessor", make_nano_processor},
           {"Qwen2VLImageProcessor", make_qwen2_vl_processor},
           {"Qwen2VLImageProcessorFast", make_qwen2_vl_processor},
           {"Siglip2ImageProcessor", make_siglip2_processor},
@@ -50,6 +51,11 @@ void set_qwen_film_size(Json& config) {
 }
 
 }  // namespace
+
+ImageProcessorPtr make_page_processor(Json config) {
+  if (const Json* size = config.find("page_size")) config.set("image_size", Json(*size));
+  return make_image_processor(config);
+}
 
 ImageProcessorPtr make_film_processor(Json config) {
   config.set("do_image_splitting", false);

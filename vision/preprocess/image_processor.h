@@ -64,12 +64,17 @@ ImageProcessorPtr make_image_processor(const Json& config);
 /// is that.
 ImageProcessorPtr make_film_processor(Json config);
 
+/// The processor for pages of documents, of the same configuration: where that names a size for
+/// them (`page_size`), it is that.
+ImageProcessorPtr make_page_processor(Json config);
+
 std::unique_ptr<ImageProcessor> make_anyres_processor(const Json& config);
 std::unique_ptr<ImageProcessor> make_clip_processor(const Json& config);
 std::unique_ptr<ImageProcessor> make_efficientnet_lite_processor(const Json& config);
 std::unique_ptr<ImageProcessor> make_idefics2_processor(const Json& config);
 std::unique_ptr<ImageProcessor> make_leopard_processor(const Json& config);
 std::unique_ptr<ImageProcessor> make_llava_processor(const Json& config);
+std::unique_ptr<ImageProcessor> make_nano_processor(const Json& config);
 std::unique_ptr<ImageProcessor> make_qwen2_vl_processor(const Json& config);
 std::unique_ptr<ImageProcessor> make_siglip2_processor(const Json& config);
 std::unique_ptr<ImageProcessor> make_siglip_processor(const Json& config);

@@ -69,6 +69,7 @@ TEST_CASE("a batch of frames survives the wire") {
   CHECK(got.warnings == batch.warnings);
   CHECK(got.source == 2);
   CHECK(got.film_frames == 9);
+  CHECK(got.view == "rear left");
 }
 
 TEST_CASE("sound survives the wire") {

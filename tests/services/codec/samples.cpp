@@ -25,6 +25,7 @@ FrameBatch sample_frames() {
   batch.warnings = {"frame 3: broken"};
   batch.source = 2;
   batch.film_frames = 9;
+  batch.view = "rear left";
   return batch;
 }
 

@@ -42,6 +42,7 @@ MediaRequest in_memory(std::string bytes) {
   MediaRequest request;
   request.media = std::make_shared<const std::string>(std::move(bytes));
   request.name = "clip.mp4";
+  request.view = "front";
   request.sampling.rule = UniformFrames{3};
   return request;
 }
@@ -56,6 +57,7 @@ TEST_CASE("a file in memory arrives in pieces of a mebibyte") {
   REQUIRE(request);
   CHECK(bytes_of(*request) == bytes);
   CHECK(request->name == "clip.mp4");
+  CHECK(request->view == "front");
   CHECK(std::get<UniformFrames>(request->sampling.rule).count == 3);
 }
 

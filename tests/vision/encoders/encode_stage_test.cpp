@@ -106,6 +106,55 @@ TEST_CASE("encoding names each picture by its likeliest classes") {
   CHECK(tokens.labels[2].probability == Approx(1));
 }
 
+/// Tells, for each picture, the mean colour that the picture before had, its seconds and its view.
+class Telling : public Connector {
+ public:
+  PictureFeatures connect(const PictureFeatures& pictures) const override { return pictures; }
+  PictureFeatures connect_film(const PictureFeatures& pictures,
+                               const FilmPlace& place) const override {
+    PictureFeatures told = pictures;
+    const int64_t count = pictures.features.size(0);
+    const at::Tensor none = at::full({1, 4, 3}, -1.0);
+    const at::Tensor before = at::cat({place.before.defined() ? place.before.unsqueeze(0) : none,
+                                       pictures.features.slice(0, 0, count - 1)});
+    const at::Tensor seconds =
+        place.seconds.defined() ? place.seconds.to(at::kFloat) : at::full({count}, -1.0);
+    const at::Tensor view = at::full({count, 4, 1}, static_cast<double>(place.view.size()));
+    told.features =
+        at::cat({before.amax(2, true), seconds.view({-1, 1, 1}).expand({-1, 4, 1}), view}, 2);
+    return told;
+  }
+};
+
+TEST_CASE("connectors are told where in its film and in which view a picture stands") {
+  EncodeParts telling = parts();
+  telling.connector = std::make_shared<Telling>();
+  FrameBatch film = frames(5);
+  film.pts_seconds = film.pts_seconds + 7;
+  film.media.kind = MediaKind::kVideo;
+  film.view = "rear";
+  EncodeOptions options;
+  options.max_frames = 2;
+  FrameBatch other = film, still = frames(1), page = frames(1);
+  other.source = 1;
+  still.source = 2;
+  page.source = 3;
+  page.media.kind = MediaKind::kDocument;
+  std::vector<FrameBatch> batches{film, other, still, page};
+  const VisualTokens told =
+      joined(collect(*make_encode(telling, options)->start(source_of(std::move(batches)))));
+  const at::Tensor first = told.features.view({12, 4, 3}).select(1, 0);
+  // The film's second picture knows the first, and so on across calls; the other film begins anew.
+  const at::Tensor before = at::tensor({-1.f, 1.f, 2.f, 3.f, 4.f}), lone = at::tensor({-1.f});
+  CHECK_THAT(first.select(1, 0), CloseTo(at::cat({before, before, lone, lone})));
+  const at::Tensor seconds = at::tensor({0.f, .5f, 1.f, 1.5f, 2.f});
+  CHECK_THAT(first.select(1, 1), CloseTo(at::cat({seconds, seconds, lone, lone})));
+  // "rear", nothing, "page".
+  CHECK(first[0][2].item<float>() == 4);
+  CHECK(first[10][2].item<float>() == 0);
+  CHECK(first[11][2].item<float>() == 4);
+}
+
 /// A film's frames as they are; stills in two tiles and the whole.
 class TwoTiles : public ImageProcessor {
  public:
