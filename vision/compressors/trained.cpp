@@ -23,6 +23,7 @@ const TrainedCompressor& entry_of(const Checkpoint& checkpoint) {
 
 const std::vector<TrainedCompressor>& trained_compressors() {
   static const std::vector<TrainedCompressor> all{
+      {"interactor", "NanoForConditionalGeneration", make_interactor},
       {"vlora", "LlavaLlamaVLoRAForCausalLM", make_vlora},
   };
   return all;
@@ -53,6 +54,9 @@ std::shared_ptr<const Compressor> make_compressor(const std::string& name, Param
   check(own.compressor != nullptr && own.name == name, ErrorCode::kFailedPrecondition,
         "compressor " + name + ": its weights come with a model that was trained with it, and " +
             own.model + " has none");
+  if (const auto* asked = dynamic_cast<const AskedCompressor*>(own.compressor.get())) {
+    return asked->with(std::move(params));
+  }
   params.done(name);
   return own.compressor;
 }

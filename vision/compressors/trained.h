@@ -11,6 +11,13 @@
 
 namespace lv::vision {
 
+/// A trained one that a request may ask something of.
+class AskedCompressor : public Compressor {
+ public:
+  /// The same as a request's parameters want it. Throws kInvalidArgument that names the key.
+  virtual CompressorPtr with(Params params) const = 0;
+};
+
 /// A compressor that was trained with a model.
 struct TrainedCompressor {
   std::string_view name;          // as requests name it
@@ -42,6 +49,11 @@ OwnCompressor load_own_compressor(const Checkpoint& checkpoint);
 std::shared_ptr<const Compressor> make_compressor(const std::string& name, Params params,
                                                   const OwnCompressor& own);
 
+/// Makes tokens of one source fewer by `one`, those of several about which a question is asked by
+/// `several`.
+CompressorPtr make_by_views(CompressorPtr one, CompressorPtr several);
+
+std::unique_ptr<Compressor> make_interactor(const Checkpoint& part);
 std::unique_ptr<Compressor> make_vlora(const Checkpoint& part);
 
 }  // namespace lv::vision

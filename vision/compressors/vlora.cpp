@@ -10,6 +10,7 @@
 #include "pipeline/base/error.h"
 #include "pipeline/nn/linear.h"
 #include "pipeline/nn/norm.h"
+#include "vision/compressors/multihead_attention.h"
 #include "vision/compressors/trained.h"
 
 namespace lv::vision {
@@ -70,34 +71,6 @@ struct VloraShape {
   int64_t slots() const { return llm_layers / every; }
 };
 
-/// Queries look at keys: torch's MultiheadAttention, whose projections of queries, keys and values
-/// lie in one matrix.
-class MultiheadAttention {
- public:
-  MultiheadAttention(const WeightScope& scope, int64_t width)
-      : out_(scope / "out_proj", width, width) {
-    const at::Tensor weight = scope.get("in_proj_weight", {3 * width, width});
-    const at::Tensor bias = scope.get("in_proj_bias", {3 * width});
-    for (int64_t i = 0; i < 3; ++i) {
-      in_.emplace_back(weight.narrow(0, i * width, width), bias.narrow(0, i * width, width));
-    }
-  }
-
-  /// [n, m], [k, m] -> [n, m]
-  at::Tensor operator()(const at::Tensor& queries, const at::Tensor& keys) const {
-    const auto split = [](const at::Tensor& x) {
-      return x.view({1, x.size(0), kHeads, -1}).transpose(1, 2);  // [1, H, n, Dh]
-    };
-    const at::Tensor mixed = at::scaled_dot_product_attention(
-        split(in_[0](queries)), split(in_[1](keys)), split(in_[2](keys)));
-    return out_(mixed.transpose(1, 2).reshape(queries.sizes()));
-  }
-
- private:
-  std::vector<Linear> in_;
-  Linear out_;
-};
-
 /// torch's TransformerDecoderLayer with norms first, which leaves what it looks at as it is.
 class GeneratorLayer {
  public:
@@ -105,8 +78,8 @@ class GeneratorLayer {
       : norm1_(scope / "norm1", width, kEps),
         norm2_(scope / "norm2", width, kEps),
         norm3_(scope / "norm3", width, kEps),
-        among_(scope / "self_attn", width),
-        across_(scope / "multihead_attn", width),
+        among_(scope / "self_attn", width, kHeads),
+        across_(scope / "multihead_attn", width, kHeads),
         linear1_(scope / "linear1", width, scope.shape("linear1.weight").at(0)),
         linear2_(scope / "linear2", scope.shape("linear1.weight").at(0), width) {}
 
@@ -151,6 +124,14 @@ class Generator {
   Linear head_;
   std::vector<GeneratorLayer> layers_;
 };
+
+/// Where a kind of weight is in its layer.
+std::string module_of(char kind) {
+  if (kind == 'm') return ".mlp";
+  std::string module = ".self_attn.q_proj";
+  module[module.find('q')] = kind;
+  return module;
+}
 
 /// Turns a picture into low-rank weights of the language model instead of tokens that it reads: for
 /// every kind of weight and every few layers, one factor that the picture decides and one that was
@@ -201,9 +182,7 @@ class Vlora : public Compressor {
         const char kind = shape_.kinds[i];
         const int64_t slot = layer / shape_.every;
         const at::Tensor up = learned_[static_cast<int64_t>(i)][slot];
-        weights.push_back({scope + (kind == 'm' ? std::string(".mlp")
-                                                : std::string(".self_attn.") + kind + "_proj"),
-                           seen[static_cast<int64_t>(i)][slot].t(),
+        weights.push_back({scope + module_of(kind), seen[static_cast<int64_t>(i)][slot].t(),
                            kind == 'k' || kind == 'v' ? up.slice(0, 0, shape_.kv_width) : up});
       }
     }
