@@ -1,5 +1,6 @@
 #include <cstdio>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,9 +20,21 @@
 namespace lv::apps {
 namespace {
 
+/// What a caption may be about, as nano was asked for it.
+const std::map<std::string, std::string>& requests_by_kind() {
+  static const std::map<std::string, std::string> all{
+      {"short", "Describe what is shown in one sentence."},
+      {"detailed", "Describe the clip in detail."},
+      {"background", "Describe the background."},
+      {"main-object", "Describe the main object."},
+      {"camera", "Describe how the camera moves."}};
+  return all;
+}
+
 struct CaptionFlags {
   std::vector<std::string> files;
   std::string prompt;
+  std::string kind;
   bool json = false;
   bool no_audio = false;
   bool no_text = false;
@@ -42,7 +55,7 @@ services::CaptionRequest request_of(const CaptionFlags& flags) {
   if (flags.files.empty()) {
     request.sources.push_back(media_request(services::sample_clip(), flags.sampling.sampling()));
   }
-  request.prompt = flags.prompt;
+  request.prompt = flags.kind.empty() ? flags.prompt : requests_by_kind().at(flags.kind);
   request.options = flags.generation;
   request.compression = flags.compression.specs();
   request.listen = !flags.no_audio;
@@ -146,7 +159,12 @@ void add_caption(CLI::App& program) {
   auto flags = std::make_shared<CaptionFlags>();
   CLI::App* command = program.add_subcommand("caption", "Say what a video or picture shows");
   command->add_option("FILE", flags->files, "videos or pictures; the sample clip if none");
-  command->add_option("--prompt", flags->prompt, "what the caption should say");
+  auto* prompt = command->add_option("--prompt", flags->prompt, "what the caption should say");
+  command
+      ->add_option("--kind", flags->kind,
+                   "what it should be about: short, detailed, background, main-object or camera")
+      ->check(CLI::IsMember(requests_by_kind()))
+      ->excludes(prompt);
   command->add_flag("--json", flags->json, "print one JSON object");
   command->add_flag("--no-audio", flags->no_audio, "do not listen");
   command->add_flag("--no-text", flags->no_text, "do not recognise text in pictures");
@@ -170,9 +188,11 @@ void add_caption(CLI::App& program) {
       ->excludes(most)
       ->excludes(dry_run);
   command->callback([flags, command] {
-    if (!flags->generation.json_schema.empty()) {
-      // JSON is longer than a sentence, and repeats its marks.
-      if (command->count("--max-tokens") == 0) flags->generation.max_tokens = 256;
+    // JSON is longer than a sentence, and repeats its marks; what a model was trained to say ends
+    // by itself.
+    const bool json = !flags->generation.json_schema.empty();
+    if (json || services::is_nano_that_sees(flags->model.model)) {
+      if (command->count("--max-tokens") == 0) flags->generation.max_tokens = json ? 256 : 96;
       if (command->count("--repetition-penalty") == 0) flags->generation.repetition_penalty = 1;
     }
     run(*flags);

@@ -36,6 +36,9 @@ struct FilmManner {
   std::optional<PacedFrames> frames;
   /// Text before a film's frames: how many there are, of how many seconds. Null: none.
   std::string (*opening)(int64_t frames, double seconds) = nullptr;
+  /// Prompts are the pictures, then what is known of them, then the question, and nothing else; the
+  /// answer is not begun for the model.
+  bool pictures_first = false;
 
   /// Whether all frames of a film stand together, rather than with what was said meanwhile.
   bool whole() const { return frames.has_value() || opening != nullptr; }
@@ -51,6 +54,8 @@ struct Stages {
   MakeEncode encode;
   MakeCompress compress;
   StagePtr<Prompt, TextDelta> generate;
+  /// The embeddings [n, D] of a question, for compressors that ask for one; empty where none does.
+  std::function<at::Tensor(const std::string&)> embed_text;
   FilmManner films;
   /// Whether the model was trained to read what its encoder sees. Nothing that is written needs to
   /// be looked at where it was not.

@@ -13,7 +13,8 @@ struct ModelFamily {
   double example_gb;         // of its weights, which is the memory that --dtype auto needs
 };
 
-/// One for each architecture in the tables of language models and of models that see.
+/// One for each architecture in the tables of language models and of models that see, but for nano,
+/// which comes with the program.
 const std::vector<ModelFamily>& model_families();
 
 }  // namespace lv::services

@@ -15,6 +15,7 @@
 #include "pipeline/base/error.h"
 #include "pipeline/weights/checkpoint.h"
 #include "pipeline/weights/model_parts.h"
+#include "services/models/nano.h"
 #include "services/tasks/stage_clock.h"
 #include "vision/compressors/compressors.h"
 #include "vision/compressors/trained.h"
@@ -32,6 +33,13 @@ namespace {
 constexpr const char* kLanguageModel = "smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf";
 constexpr const char* kSpeechModel = "whisper-tiny.en";
 constexpr const char* kImageEncoder = "efficientnet-lite0";
+
+/// What models/nano/recipe trained, and the classifier's class names, below the checkout.
+constexpr const char* kTrained = "models/nano/nano.safetensors";
+constexpr const char* kClassNames = "models/nano/imagenet_classes.txt";
+
+/// The shares of tokens that nano was trained to do with are of a whole clip.
+constexpr const char* kTrainedKeep = "0.5";
 
 /// Many tokens that no training fitted to it lead a small language model astray; a tenth does not.
 constexpr const char* kUntrainedKeep = "0.1";
@@ -54,14 +62,18 @@ std::string checkpoint_path(const std::string& model) {
   return model;
 }
 
-/// The encoder of nano, joined to a language model by its own embeddings of the class names.
-vision::EncodeParts nano_eyes(const llm::LanguageModel& language) {
+std::vector<std::string> class_names() {
+  return vision::read_class_names(home() + "/" + kClassNames);
+}
+
+/// The classifier of nano, joined to a language model by its own embeddings of the class names.
+vision::EncodeParts borrowed_eyes(const llm::LanguageModel& language) {
   const Checkpoint checkpoint = open_checkpoint(model_path(kImageEncoder));
   vision::EncodeParts parts;
   parts.processor = vision::make_image_processor(checkpoint.config());
   parts.encoder = vision::make_image_encoder(checkpoint);
   parts.architecture = checkpoint.architecture();
-  parts.class_names = vision::read_class_names(home() + "/models/nano/imagenet_classes.txt");
+  parts.class_names = class_names();
   parts.connector = std::make_shared<vision::ClassWords>(*parts.encoder->class_head(),
                                                          language.embed_texts(parts.class_names));
   return parts;
@@ -105,9 +117,10 @@ class LocalStages {
       if (has_vision(checkpoint())) stages.films.frames = vision::load_film_frames(checkpoint());
     } else if (name == "compress") {
       const vision::OwnCompressor own = own_compressor();
-      stages.compress = [usual = usual_compression(own),
-                         own](const std::vector<CompressionSpec>& specs) {
-        return compressor(specs.empty() ? usual : specs, own);
+      const bool clips = is_nano_that_sees(model_);
+      const vision::CompressorPtr usual = usual_compressor(own);
+      stages.compress = [usual, own, clips](const std::vector<CompressionSpec>& specs) {
+        return specs.empty() ? usual : compressor(specs, own, clips);
       };
     } else {
       stages.generate = llm::make_generate(language_model());
@@ -117,8 +130,9 @@ class LocalStages {
   }
 
  private:
-  static StagePtr<ClipTokens, VisualContext> compressor(const std::vector<CompressionSpec>& specs,
-                                                        const vision::OwnCompressor& own) {
+  /// `merges_clips`: whether the model was trained with shares of whole clips.
+  static vision::CompressorPtr compressor(const std::vector<CompressionSpec>& specs,
+                                          const vision::OwnCompressor& own, bool merges_clips) {
     check(specs.size() <= kMostMethods, ErrorCode::kInvalidArgument,
           "compression: expected at most " + std::to_string(kMostMethods) + " methods, got " +
               std::to_string(specs.size()));
@@ -127,6 +141,7 @@ class LocalStages {
       Params params(spec.params);
       // What merges between the encoder's layers merges before everything else.
       if (spec.method == "tome" && !methods.empty()) params.set_default("at", "tokens");
+      if (spec.method == "tome" && merges_clips) params.set_default("over", "clip");
       methods.push_back(vision::make_compressor(spec.method, std::move(params), own));
     }
     if (methods.empty()) methods.push_back(vision::make_keep_all({}));
@@ -134,16 +149,20 @@ class LocalStages {
   }
 
   vision::OwnCompressor own_compressor() {
-    if (model_ == "nano") return {model_, {}, nullptr};
+    if (model_ == "nano" && !is_nano_that_sees(model_)) return {model_, {}, nullptr};
     return vision::load_own_compressor(checkpoint());
   }
 
   /// How the visual tokens of the model are compressed unless somebody asks otherwise: as it was
   /// trained, and so not at all where it was trained to read them.
-  std::vector<CompressionSpec> usual_compression(const vision::OwnCompressor& own) {
-    if (own.compressor) return {{own.name, {}}};
-    if (model_ != "nano" && has_vision(checkpoint())) return {};
-    return {{"tome", {{"keep", kUntrainedKeep}}}};
+  vision::CompressorPtr usual_compressor(const vision::OwnCompressor& own) {
+    if (is_nano_that_sees(model_)) {
+      return vision::make_by_views(compressor({{"tome", {{"keep", kTrainedKeep}}}}, own, true),
+                                   compressor({{own.name, {{"keep", kTrainedKeep}}}}, own, true));
+    }
+    if (own.compressor) return compressor({{own.name, {}}}, own, false);
+    if (model_ != "nano" && has_vision(checkpoint())) return compressor({}, own, false);
+    return compressor({{"tome", {{"keep", kUntrainedKeep}}}}, own, false);
   }
 
   MakeEncode make_encode() {
@@ -164,15 +183,23 @@ class LocalStages {
     };
   }
 
-  /// The model's own eyes, or those of nano for a model that has none.
+  /// The model's own eyes, or nano's classifier for a model that has none.
   vision::EncodeParts eyes() {
-    return has_vision(checkpoint()) ? vision::load_eyes(checkpoint())
-                                    : nano_eyes(*language_model());
+    if (!has_vision(checkpoint())) return borrowed_eyes(*language_model());
+    vision::EncodeParts parts = vision::load_eyes(checkpoint());
+    if (is_nano_that_sees(model_)) parts.class_names = class_names();
+    return parts;
   }
 
   const Checkpoint& checkpoint() {
-    if (!checkpoint_)
-      checkpoint_ = open_checkpoint(checkpoint_path(model_), placement_, projector_);
+    if (!checkpoint_) {
+      checkpoint_ =
+          is_nano_that_sees(model_)
+              ? open_nano({model_path(kLanguageModel), model_path(kImageEncoder),
+                           open_safetensors(home() + "/" + kTrained), home() + "/" + kClassNames},
+                          placement_)
+              : open_checkpoint(checkpoint_path(model_), placement_, projector_);
+    }
     return *checkpoint_;
   }
 
@@ -192,10 +219,17 @@ class LocalStages {
 
 }  // namespace
 
+bool is_nano_that_sees(const std::string& model) {
+  return model == "nano" && std::filesystem::exists(home() + "/" + kTrained);
+}
+
 std::vector<ModelCard> known_models() {
   const std::string whisper = kSpeechModel;
   return {
-      card("nano", "the default: the three below, joined without training", "Apache-2.0, MIT",
+      card("nano",
+           is_nano_that_sees("nano") ? "the default: the three below, with eyes trained for it"
+                                     : "the default: the three below, joined without training",
+           "Apache-2.0, MIT",
            {kLanguageModel, whisper + "/model.bin",
             std::string(kImageEncoder) + "/model.safetensors"}),
       card("smollm2-135m-instruct", "language model of nano, Q4_1", "Apache-2.0", {kLanguageModel}),
@@ -227,6 +261,11 @@ Workplace open_workplace(const WorkplaceOptions& options, double& load_ms) {
   for (const std::string& name : options.stages) {
     check_stage_name(name);
     if (!options.upstream.contains(name)) local.open(name);
+  }
+  // Wherever its stages run, prompts are written here.
+  if (is_nano_that_sees(options.model)) {
+    workplace.stages.films = nano_films();
+    workplace.stages.embed_text = nano_embedder(model_path(kLanguageModel));
   }
   use_remote_stages(workplace.stages, options.upstream, options.deadline);
   if (options.read) workplace.reader = std::make_shared<vision::TextReader>();

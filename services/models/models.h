@@ -24,6 +24,10 @@ struct ModelCard {
 };
 std::vector<ModelCard> known_models();
 
+/// Whether `model` is the default one, and eyes that were trained for it are there: then it answers
+/// in the recipe's words, of a length of their own.
+bool is_nano_that_sees(const std::string& model);
+
 /// Where the language model of a known name, a folder or a GGUF file lies. Throws kNotFound.
 std::string language_checkpoint(const std::string& model);
 

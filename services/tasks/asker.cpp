@@ -200,7 +200,11 @@ std::string answer_about(Asking& task, const std::vector<ReadPage>& pages,
   if (scenes.empty() && adapters.empty()) return kNotFound;
   if (auto found = looked_up(task, pages, scenes)) return *found;
   Prompt prompt;
-  prompt.messages.push_back(message_about(scenes, task.request.question, task.run.stages.films));
+  const FilmManner& films = task.run.stages.films;
+  const std::string& question = task.request.question;
+  const bool as_one = films.pictures_first && !scenes.empty();
+  prompt.messages.push_back(as_one ? message_about_clip(joined(scenes), question)
+                                   : message_about(scenes, question, films));
   prompt.options = task.request.options;
   prompt.adapters = adapters;
   const bool wants_json = !prompt.options.json_schema.empty();
@@ -237,7 +241,7 @@ TaskResult Asker::ask(const AskRequest& request, const TaskObserver& observer) c
     }
     const VisualTokens visual = look_at(run);
     const VisualContext context =
-        visual.features.size(0) > 0 ? compress(run, visual) : CompressedTokens();
+        visual.features.size(0) > 0 ? compress(run, visual, request.question) : CompressedTokens();
     const auto* tokens = std::get_if<CompressedTokens>(&context);
     const auto* adapters = std::get_if<AdapterWeights>(&context);
     const std::vector<ReadPage> pages = pages_for_prompt(task);

@@ -20,19 +20,23 @@ struct Captioning {
   const CaptionRequest& request;
   TaskRun run;
 
-  bool wants_json() const { return !request.options.json_schema.empty(); }
+  /// Whether the answer is to be left as the model writes it.
+  bool exact() const {
+    return !request.options.json_schema.empty() || !request.options.grammar.empty();
+  }
+  std::string asked() const { return request.prompt.empty() ? kDefaultRequest : request.prompt; }
 };
 
 /// The model's answer about these scenes. Streams it to the observer if `stream`.
 std::string answer_about(Captioning& task, const std::vector<Scene>& scenes,
                          const AdapterWeights& adapters, bool stream) {
   const CaptionRequest& request = task.request;
-  const bool own_words = request.prompt.empty();
+  const FilmManner& films = task.run.stages.films;
   Prompt prompt;
-  prompt.messages.push_back(
-      message_about(scenes, own_words ? kDefaultRequest : request.prompt, task.run.stages.films));
+  prompt.messages.push_back(films.pictures_first ? message_about_clip(scenes.front(), task.asked())
+                                                 : message_about(scenes, task.asked(), films));
   std::string begun;
-  if (own_words && !task.wants_json()) {
+  if (request.prompt.empty() && !task.exact() && !films.pictures_first) {
     begun = scenes.front().still ? kStillBeginning : kFilmBeginning;
     prompt.messages.push_back({"assistant", {begun}});
   }
@@ -45,7 +49,7 @@ std::string answer_about(Captioning& task, const std::vector<Scene>& scenes,
 std::string text_about(Captioning& task, const std::vector<Scene>& scenes,
                        const AdapterWeights& adapters, bool stream) {
   std::string written = answer_about(task, scenes, adapters, stream);
-  return task.wants_json() ? written : with_quotes(std::move(written), scenes);
+  return task.exact() ? written : with_quotes(std::move(written), scenes);
 }
 
 void write_segments(Captioning& task, const std::vector<Scene>& scenes,
@@ -84,15 +88,17 @@ TaskResult Captioner::caption(const CaptionRequest& request, const TaskObserver&
       listen_to(request.sources, stages_, run.clock, run.result);
     }
     const VisualTokens visual = look_at(run);
-    const VisualContext context = compress(run, visual);
+    const VisualContext context = compress(run, visual, task.asked());
     const auto* tokens = std::get_if<CompressedTokens>(&context);
     const auto* adapters = std::get_if<AdapterWeights>(&context);
     const AdapterWeights weights = adapters != nullptr ? *adapters : AdapterWeights();
     const std::vector<Scene> scenes =
         scenes_of(run.result, visual, tokens != nullptr ? *tokens : CompressedTokens());
     run.progress("generate", 0);
-    run.result.text = text_about(task, scenes, weights, true);
-    write_segments(task, scenes, weights);
+    const bool one_clip = stages_.films.pictures_first && tokens != nullptr;
+    run.result.text = text_about(
+        task, one_clip ? std::vector{whole_clip(scenes, visual, *tokens)} : scenes, weights, true);
+    if (request.segments) write_segments(task, scenes, weights);
   }
   run.result.peak_memory_bytes = peak_memory_bytes();
   run.progress("done", 1);

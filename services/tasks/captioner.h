@@ -20,7 +20,8 @@ struct CaptionRequest {
   GenerationOptions options;
   std::vector<CompressionSpec> compression;
   bool listen = true;
-  bool read = true;  // recognise text in pictures that hold still
+  bool read = true;      // recognise text in pictures that hold still
+  bool segments = true;  // say it of each part in time, too
 };
 
 /// Joins the stages to one answer: looks, listens, reads, then writes a text over all and one for

@@ -75,6 +75,7 @@ class AllFrames : public Source<FrameBatch> {
         std::optional<FrameBatch> batch = file_->next();
         if (!batch) continue;
         batch->source = static_cast<int32_t>(at_);
+        batch->view = sources[at_].view;
         return batch;
       } catch (const Error& problem) {
         // Sound alone can be told, too.
@@ -121,11 +122,14 @@ VisualTokens look_at(TaskRun& run) {
   return joined(std::move(parts));
 }
 
-VisualContext compress(TaskRun& run, VisualTokens visual) {
+VisualContext compress(TaskRun& run, VisualTokens visual, const std::string& question) {
   run.progress("compress", 0);
   run.result.tokens.visual_in = visual.features.size(0);
-  auto source = timed(run.compressor->start(source_of_one(ClipTokens{std::move(visual), {}, {}})),
-                      run.clock, run.result.times.compress);
+  ClipTokens clip{std::move(visual), {}, {}};
+  const bool several = run.sources.size() > 1;
+  if (several && run.stages.embed_text) clip.question = run.stages.embed_text(question);
+  auto source = timed(run.compressor->start(source_of_one(std::move(clip))), run.clock,
+                      run.result.times.compress);
   std::optional<VisualContext> context = source->next();
   check(context.has_value(), ErrorCode::kInternal, "compress: expected one result, got none");
   if (const auto* tokens = std::get_if<CompressedTokens>(&*context)) {

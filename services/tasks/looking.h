@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include "pipeline/types/visual_tokens.h"
 #include "services/tasks/task_run.h"
 
@@ -10,7 +12,7 @@ namespace lv::services {
 /// file without pictures is an error unless its sound was used.
 VisualTokens look_at(TaskRun& run);
 
-/// Compresses what was seen, and notes what that did.
-VisualContext compress(TaskRun& run, VisualTokens visual);
+/// Compresses what was seen, and notes what that did. `question` is what will be asked about it.
+VisualContext compress(TaskRun& run, VisualTokens visual, const std::string& question);
 
 }  // namespace lv::services

@@ -41,26 +41,37 @@ double end_of(int32_t source, const TaskResult& result) {
   return end;
 }
 
-void add_labels(std::vector<Scene>& scenes, const VisualTokens& visual) {
+/// The names that are the most probable ones of their pictures, the most probable first.
+std::vector<std::string> best_names(const std::map<std::string, double>& probabilities) {
+  std::vector<std::pair<double, std::string>> ranked;
+  for (const auto& [name, probability] : probabilities) ranked.emplace_back(-probability, name);
+  std::sort(ranked.begin(), ranked.end());
+  std::vector<std::string> names;
+  for (size_t i = 0; i < std::min(ranked.size(), kMostLabels); ++i)
+    names.push_back(ranked[i].second);
+  return names;
+}
+
+/// Of all pictures that `shows` takes, which gets their source and time.
+template <class Shows>
+std::vector<std::string> labels_of(const VisualTokens& visual, Shows shows) {
   const at::Tensor pts = visual.origin.pts_seconds;
-  std::map<std::pair<size_t, std::string>, double> best;  // (scene, name) -> probability
+  std::map<std::string, double> best;
   for (const PictureLabel& label : visual.labels) {
     const int64_t row = visual.offsets[label.picture].item<int32_t>();
     if (label.probability < kLeastLabelProbability || row >= pts.size(0)) continue;
-    const double seconds = pts[row].item<double>();
-    const int32_t source = visual.origin.source[row].item<int32_t>();
-    for (size_t i = 0; i < scenes.size(); ++i) {
-      if (scenes[i].source != source || !holds(scenes[i], seconds)) continue;
-      double& probability = best[{i, label.name}];
-      probability = std::max(probability, label.probability);
-    }
+    if (!shows(visual.origin.source[row].item<int32_t>(), pts[row].item<double>())) continue;
+    double& probability = best[label.name];
+    probability = std::max(probability, label.probability);
   }
-  std::vector<std::pair<double, std::pair<size_t, std::string>>> ranked;
-  for (const auto& [key, probability] : best) ranked.emplace_back(-probability, key);
-  std::sort(ranked.begin(), ranked.end());
-  for (const auto& [rank, key] : ranked) {
-    std::vector<std::string>& labels = scenes[key.first].labels;
-    if (labels.size() < kMostLabels) labels.push_back(key.second);
+  return best_names(best);
+}
+
+void add_labels(std::vector<Scene>& scenes, const VisualTokens& visual) {
+  for (Scene& scene : scenes) {
+    scene.labels = labels_of(visual, [&scene](int32_t source, double seconds) {
+      return source == scene.source && holds(scene, seconds);
+    });
   }
 }
 
@@ -131,7 +142,7 @@ void add_film(const std::vector<Scene>& scenes, size_t first, const FilmManner& 
     origins.push_back(scenes[i].tokens.origin);
   }
   if (embeddings.empty()) return;
-  CompressedTokens film{at::cat(embeddings), at::cat(sizes), joined(origins), {}};
+  CompressedTokens film{at::cat(embeddings), at::cat(sizes), lv::joined(origins), {}};
   if (films.opening != nullptr) {
     message.parts.emplace_back(films.opening(count_frames(film), seconds));
   }
@@ -165,6 +176,53 @@ std::vector<Scene> scenes_of(const TaskResult& result, const VisualTokens& visua
   add_labels(scenes, visual);
   add_words(scenes, result);
   return scenes;
+}
+
+Scene joined(const std::vector<Scene>& scenes) {
+  Scene all = scenes.front();
+  std::vector<at::Tensor> embeddings, sizes;
+  std::vector<TokenOrigin> origins;
+  all.labels.clear();
+  all.said.clear();
+  all.written.clear();
+  all.rows.clear();
+  for (const Scene& scene : scenes) {
+    all.end_seconds = std::max(all.end_seconds, scene.end_seconds);
+    for (const std::string& text : scene.labels) add_once(all.labels, text);
+    for (const std::string& text : scene.said) add_once(all.said, text);
+    for (const std::string& text : scene.written) add_once(all.written, text);
+    if (!scene.rows.empty()) all.rows += (all.rows.empty() ? "" : "\n") + scene.rows;
+    if (!has_tokens(scene)) continue;
+    embeddings.push_back(scene.tokens.embeddings);
+    sizes.push_back(scene.tokens.sizes);
+    origins.push_back(scene.tokens.origin);
+  }
+  all.tokens = {};
+  if (!embeddings.empty()) {
+    all.tokens = {at::cat(embeddings), at::cat(sizes), lv::joined(origins), {}};
+  }
+  return all;
+}
+
+Scene whole_clip(const std::vector<Scene>& scenes, const VisualTokens& visual,
+                 const CompressedTokens& tokens) {
+  Scene clip = joined(scenes);
+  clip.tokens = tokens;
+  clip.labels = labels_of(visual, [](int32_t, double) { return true; });
+  return clip;
+}
+
+Message message_about_clip(const Scene& clip, const std::string& request) {
+  Message message{"user", {}};
+  if (has_tokens(clip)) message.parts.emplace_back(clip.tokens);
+  std::vector<std::string> written = clip.written;
+  if (!clip.rows.empty()) written.insert(written.begin(), clip.rows);
+  std::string text;
+  if (!clip.labels.empty()) text += "\nSeen: " + joined_text(clip.labels, ", ") + ".";
+  if (!clip.said.empty()) text += "\nSaid: \"" + joined_text(clip.said, " ") + "\"";
+  if (!written.empty()) text += "\nWritten:\n" + joined_text(written, "\n");
+  message.parts.emplace_back(text + "\n" + request);
+  return message;
 }
 
 Message message_about(const std::vector<Scene>& scenes, const std::string& request,

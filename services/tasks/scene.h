@@ -37,6 +37,18 @@ std::vector<Scene> scenes_of(const TaskResult& result, const VisualTokens& visua
 Message message_about(const std::vector<Scene>& scenes, const std::string& request,
                       const FilmManner& films = {});
 
+/// Several scenes as one: what is known of any, tokens one scene after another. At least one.
+Scene joined(const std::vector<Scene>& scenes);
+
+/// All scenes as one: what a model is asked about that was trained with clips as a whole. The names
+/// are the most probable ones of all pictures.
+Scene whole_clip(const std::vector<Scene>& scenes, const VisualTokens& visual,
+                 const CompressedTokens& tokens);
+
+/// One user message for such a model: pictures, labels, words, written text, `request`, and nothing
+/// else.
+Message message_about_clip(const Scene& clip, const std::string& request);
+
 /// `written` by a model, as whole sentences, followed by what was said and what stands in the
 /// picture, word for word.
 std::string with_quotes(std::string written, const std::vector<Scene>& scenes);

@@ -107,7 +107,8 @@ TEST_CASE("every architecture of the tables has a family to begin with") {
   }
   for (const std::string& name : vision::connectors().names()) {
     CAPTURE(name);
-    CHECK(listed(name));
+    // nano comes with the program.
+    CHECK(listed(name) == (name != "NanoForConditionalGeneration"));
   }
 }
 

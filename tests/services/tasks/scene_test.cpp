@@ -99,6 +99,24 @@ TEST_CASE("a model that was trained so reads all frames of a film before its wor
   CHECK(std::get<std::string>(bare.parts[2]) == "Say.");
 }
 
+TEST_CASE("a clip as a whole is its tokens, what is known of them, and the request") {
+  VisualTokens visual = two_frames();
+  visual.labels = {{0, "dog", 0.2}, {0, "gnu", 0.01}, {1, "cat", 0.3}};
+  TaskResult result = ten_seconds();
+  result.screen_text.push_back({6, 8, "10:45", {}});
+  const std::vector<Scene> scenes = scenes_of(result, visual, all_of(visual));
+  const Scene clip = whole_clip(scenes, visual, all_of(visual));
+  CHECK(clip.end_seconds == 10);
+  const Message message = message_about_clip(clip, "What happens?");
+  REQUIRE(message.parts.size() == 2);
+  CHECK(std::get<CompressedTokens>(message.parts[0]).embeddings.size(0) == 2);
+  CHECK(std::get<std::string>(message.parts[1]) ==
+        "\nSeen: cat, dog.\nSaid: \"One. Two.\"\nWritten:\nEXIT\n10:45\nWhat happens?");
+  const Message bare = message_about_clip(Scene(), "What happens?");
+  REQUIRE(bare.parts.size() == 1);
+  CHECK(std::get<std::string>(bare.parts[0]) == "\nWhat happens?");
+}
+
 TEST_CASE("what is usual for films is what the model was trained with") {
   FilmManner films;
   CHECK(std::get<UniformFrames>(films.chosen(UsualFrames{})).count == 8);

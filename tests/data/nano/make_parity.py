@@ -1,0 +1,91 @@
+"""Writes parity.safetensors and parity.json: what the recipe's model computes for two clips of coloured squares: make_parity.py ASSETS
+
+Run from the repository's root with what models/nano/recipe needs; ASSETS is the folder that its `prepare` makes. Pictures and all that
+training changes are numbers of the golden tests' generator (tests/support/close_to.h), scaled, each tensor with a seed of its own, so that
+no training alters the files. Of tensors with many rows every STEPth is kept.
+"""
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+sys.path.append("models/nano")
+from recipe import batches, prompts, read  # noqa: E402
+from recipe.assets import Assets  # noqa: E402
+from recipe.model import step  # noqa: E402
+from recipe.model.nano import Nano  # noqa: E402
+from recipe.truth import Item  # noqa: E402
+
+STEP, LOGIT_STEP = 42, 64
+SQUARE, SIDE = 8, 28          # pixels of a square, squares along a side
+CASES = {"one": (["front"], "What happens?", "Mind the step.", .5), "three": (["front", "front left", "rear"], "Assess the risk.", "", .25)}
+read.MOST_TOKENS = 24
+
+
+def lcg(seed, *shape):
+    """state = a state + c, all at once: a^n seed + c (1 + a + ... + a^(n - 1)) modulo 2^32."""
+    powers = np.cumprod(np.full(int(np.prod(shape)), 1664525, np.uint32), dtype=np.uint32)
+    sums = np.cumsum(np.concatenate([np.ones(1, np.uint32), powers[:-1]]), dtype=np.uint32)
+    state = powers * np.uint32(seed) + sums * np.uint32(1013904223)
+    return (state / 2**31 - 1).astype(np.float32).reshape(shape)
+
+
+def scale_of(name, x):
+    """Of the numbers that a tensor gets, so that no signal dies on its way."""
+    if name.endswith(".up"):
+        return .003
+    return round(float((3 / (x.numel() / len(x))) ** .5), 4) if x.dim() > 1 and not name.endswith(("rows", "columns", "views")) else .1
+
+
+def fill(model):
+    """[[name, shape, scale, what is added]] of all that training changes, in the order of their names."""
+    filled = []
+    for seed, (name, x) in enumerate(sorted(model.trained().items()), 1000):
+        norm = "norm" in name and name.endswith("weight")
+        scale, base = scale_of(name, x), 1 if norm else 0
+        x.copy_(base + np.float32(scale) * torch.from_numpy(lcg(seed, *x.shape)))
+        filled.append([name, list(x.shape), scale, base])
+    return filled
+
+
+def pictures(views, times):
+    squares = ((lcg(9, views, times, SIDE, SIDE, 3) + 1) * 127).astype(np.uint8)
+    return squares.repeat(SQUARE, 2).repeat(SQUARE, 3)
+
+
+def spaced(x, every):
+    return x.reshape(-1, x.shape[-1])[::every].float().contiguous()
+
+
+@torch.no_grad()
+def main():
+    model = Nano(Assets(sys.argv[1]))
+    about = {"trained": fill(model)}
+    model.eval()
+    tensors = {}
+    for name, (views, question, transcript, keep) in CASES.items():
+        times = [.4 * t for t in range(4)]
+        item = Item("driving", 0, views, times, {}, {}, [])
+        item.transcript = transcript
+        asked = [prompts.Turn("", question, "")]
+        batch = batches.batch("driving", keep, [(pictures(len(views), len(times)), item, None)], [asked])
+        tokens, names, _ = step.seen_tokens(model, batch, torch.device("cpu"))
+        visual, _, _ = model.fewer(tokens, keep, step.padded_questions(model, batch.turns) if len(views) > 1 else None)
+        script = prompts.script(model.tokenizer, item, names[0], asked)
+        x, _, lengths = step.assembled(model, visual, [script])
+        with model.language.settled():
+            hidden, _, _ = model.language(x)
+        (text,), _, _ = read.continued(model, x, lengths)
+        tensors |= {f"{name}.tokens": spaced(tokens, STEP), f"{name}.left": spaced(visual, STEP),
+                    f"{name}.logits": model.language.logits(hidden[0, -1])[::LOGIT_STEP].float().contiguous(),
+                    f"{name}.ids": torch.tensor(model.opening() + script.ids)}
+        about[name] = {"names": names[0], "text": text}
+    folder = Path(__file__).parent
+    save_file(tensors, str(folder / "parity.safetensors"))
+    (folder / "parity.json").write_text(json.dumps(about, ensure_ascii=False, separators=(",", ":")).replace("],[", "],\n[") + "\n")
+
+
+main()
