@@ -98,13 +98,13 @@ void CompressionFlags::add_to(CLI::App& command) {
       ->check(CLI::Range(1e-6, 1.0));
 }
 
-std::vector<services::CompressionSpec> CompressionFlags::specs() const {
+std::vector<services::CompressionSpec> CompressionFlags::specs(const std::string& usual) const {
   std::vector<services::CompressionSpec> specs;
   for (const std::string& text : compressors_) {
     for (auto& spec : services::parse_compression(text)) specs.push_back(std::move(spec));
   }
   if (!keep_) return specs;
-  if (specs.empty()) specs.push_back({"tome", {}});
+  if (specs.empty()) specs.push_back({usual, {}});
   if (specs.size() > 1) {
     throw CLI::ValidationError(
         "--keep",

@@ -37,8 +37,8 @@ void add_generation_flags(CLI::App& command, GenerationOptions& options);
 class CompressionFlags {
  public:
   void add_to(CLI::App& command);
-  /// What was asked for; none for what is usual.
-  std::vector<services::CompressionSpec> specs() const;
+  /// What was asked for; none for what is usual. --keep alone means the method `usual`.
+  std::vector<services::CompressionSpec> specs(const std::string& usual = "tome") const;
 
  private:
   std::vector<std::string> compressors_;

@@ -47,7 +47,8 @@ std::vector<services::HostedService> services_of(const ServeFlags& flags,
   if (caption) {
     auto captioner =
         std::make_shared<services::Captioner>(workplace.stages, workplace.reader, workplace.model);
-    all.push_back(services::caption_service(std::move(captioner), gate));
+    auto assessor = std::make_shared<services::RiskAssessor>(workplace.stages, workplace.model);
+    all.push_back(services::caption_service(std::move(captioner), std::move(assessor), gate));
   }
   if (ask) {
     auto asker =

@@ -8,6 +8,7 @@ void add_service_commands(CLI::App& program) {
   add_caption(program);
   add_ask(program);
   add_transcribe(program);
+  add_risk(program);
   add_serve(program);
   add_models(program);
 }

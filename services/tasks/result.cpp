@@ -76,6 +76,22 @@ Json compression_json(const CompressionReport& report) {
   return out;
 }
 
+/// What does not apply is absent.
+Json risk_json(const Risk& risk) {
+  Json out;
+  const auto set = [&out](const char* key, const std::string& text) {
+    if (!text.empty()) out.set(key, text);
+  };
+  set("level", risk.level);
+  set("object", risk.object);
+  set("view", risk.view);
+  if (risk.start_seconds) out.set("start", seconds(*risk.start_seconds));
+  if (risk.end_seconds) out.set("end", seconds(*risk.end_seconds));
+  set("reason", risk.reason);
+  set("advice", risk.advice);
+  return out;
+}
+
 Json tokens_json(const TokenCounts& tokens) {
   Json out;
   out.set("prompt", tokens.prompt);
@@ -169,6 +185,7 @@ Json to_json(const TaskResult& result) {
     out.set("compression", array_of(result.compression, compression_json));
     out.set("tokens", tokens_json(result.tokens));
   }
+  if (result.risk) out.set("risk", risk_json(*result.risk));
   out.set("timing_ms", times_json(result.times));
   out.set("peak_memory_bytes", result.peak_memory_bytes);
   out.set("warnings",

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,15 @@ struct Segment {
   std::string text;
 };
 
+/// What endangers the car.
+struct Risk {
+  std::string level;        // low | medium | high
+  std::string object = {};  // empty if nothing does
+  std::string view = {};    // the camera that shows it, as the request names it
+  std::optional<double> start_seconds = {}, end_seconds = {};
+  std::string reason = {}, advice = {};
+};
+
 struct TokenCounts {
   int64_t prompt = 0;  // all that the language model read, visual tokens included
   int64_t visual_in = 0;
@@ -55,7 +65,7 @@ struct StageTimes {
 
 /// What a task answers, with everything that a user needs to trust it.
 struct TaskResult {
-  std::string task;  // caption | ask | transcribe
+  std::string task;  // caption | ask | transcribe | risk
   std::string model;
   std::string text;
   std::vector<SourceReport> sources;
@@ -65,6 +75,7 @@ struct TaskResult {
   AudioUse audio = AudioUse::kDisabled;
   std::vector<vision::ScreenText> screen_text;
   std::vector<Evidence> evidence;
+  std::optional<Risk> risk;
   std::vector<SampledFrame> sampling;
   std::vector<CompressionReport> compression;
   TokenCounts tokens;

@@ -147,6 +147,24 @@ StageTimes from_proto(const v1::StageTimes& message) {
   return times;
 }
 
+void to_proto(const Risk& risk, v1::Risk* message) {
+  message->set_level(valid_utf8(risk.level));
+  message->set_object(valid_utf8(risk.object));
+  message->set_view(valid_utf8(risk.view));
+  if (risk.start_seconds) message->set_start_seconds(*risk.start_seconds);
+  if (risk.end_seconds) message->set_end_seconds(*risk.end_seconds);
+  message->set_reason(valid_utf8(risk.reason));
+  message->set_advice(valid_utf8(risk.advice));
+}
+
+Risk from_proto(const v1::Risk& message) {
+  Risk risk{message.level(),  message.object(), message.view(), {}, {},
+            message.reason(), message.advice()};
+  if (message.has_start_seconds()) risk.start_seconds = message.start_seconds();
+  if (message.has_end_seconds()) risk.end_seconds = message.end_seconds();
+  return risk;
+}
+
 }  // namespace
 
 void to_proto(const TaskResult& result, v1::CaptionResult* message) {
@@ -171,6 +189,7 @@ void to_proto(const TaskResult& result, v1::CaptionResult* message) {
     box_to_proto(text.box, out->mutable_box());
   }
   for (const Evidence& evidence : result.evidence) to_proto(evidence, message->add_evidence());
+  if (result.risk) to_proto(*result.risk, message->mutable_risk());
   for (const SampledFrame& frame : result.sampling) {
     v1::SampledFrame* out = message->add_sampling();
     out->set_source(frame.source);
@@ -208,6 +227,7 @@ TaskResult from_proto(const v1::CaptionResult& message) {
   for (const v1::Evidence& evidence : message.evidence()) {
     result.evidence.push_back(from_proto(evidence));
   }
+  if (message.has_risk()) result.risk = from_proto(message.risk());
   for (const v1::SampledFrame& frame : message.sampling()) {
     result.sampling.push_back({frame.source(), frame.pts_seconds()});
   }

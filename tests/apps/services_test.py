@@ -73,6 +73,16 @@ class ServicesTest(unittest.TestCase):
         self.assertEqual(status, 1)
         self.assertIn("services_test.py", errors.splitlines()[-1])
 
+    def test_risk_is_the_same_in_one_process_in_five_and_by_a_server(self):
+        film = SAMPLES / "sample.mp4"
+        arguments = ("risk", f"front={film}", f"back={film}", "--start", "1", "--end", "2")
+        here = result_of(*arguments)
+        self.assertIn(here["risk"]["level"], ("low", "medium", "high"))
+        self.assertEqual(len(here["sources"]), 2)
+        self.assertEqual(same(here), same(result_of(*arguments, "--upstream", self.upstream())))
+        self.running["all"] = Serving()
+        self.assertEqual(same(here), same(result_of(*arguments, "--server", self.running["all"].address)))
+
 
 if __name__ == "__main__":
     unittest.main()

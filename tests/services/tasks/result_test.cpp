@@ -15,6 +15,9 @@ TEST_CASE("a caption's JSON has the fields of a result, rounded to what is meant
   CHECK(json.at("screen_text").as_array()[0].at("box").dump() == "[0.1,0.2,0.3,0.25]");
   CHECK(json.at("audio").as_string() == "used");
   CHECK(json.at("compression").as_array()[0].at("tokens_out").as_int() == 1750);
+  CHECK(json.at("risk").dump() ==
+        R"({"level":"high","object":"red car","view":"front","start":2.0,"end":3.5,)"
+        R"("reason":"it brakes","advice":"brake now"})");
   CHECK(json.at("tokens").at("generated").as_int() == 64);
   CHECK(json.at("peak_memory_bytes").as_int() == 1 << 20);
   CHECK(json.at("warnings").dump() == R"(["w"])");
