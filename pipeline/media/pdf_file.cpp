@@ -125,7 +125,8 @@ std::optional<std::pair<ErrorCode, std::string>> failure(bool ended, int status)
   if (signal == SIGXCPU || signal == SIGKILL) {
     return {{ErrorCode::kResourceExhausted, "reading it takes too long"}};
   }
-  if (WIFEXITED(status) && WEXITSTATUS(status) == kPdfNoMemory) {
+  // Poppler aborts where it gets no memory.
+  if (signal == SIGABRT || (WIFEXITED(status) && WEXITSTATUS(status) == kPdfNoMemory)) {
     return {{ErrorCode::kResourceExhausted, "reading it takes too much memory"}};
   }
   return {{ErrorCode::kDataLoss, "it is damaged"}};
