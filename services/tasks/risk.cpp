@@ -258,7 +258,7 @@ Risk read_assessment(const std::string& line) {
     const std::string& text = parts[key];
     return text == "none" ? std::string() : text;
   };
-  Risk risk{said("level"), said("object"), said("view"), {}, {}, said("reason"), said("advice")};
+  Risk risk{said("level"), said("object"), said("view"), {}, {}, parts["reason"], said("advice")};
   check(rank_of(risk.level) < kLevels.size() && !risk.reason.empty() && !risk.advice.empty(),
         ErrorCode::kInternal, "risk: expected an assessment, got '" + line.substr(0, 200) + "'");
   return risk;
