@@ -21,8 +21,6 @@ struct AskFlags {
   bool json = false;
   bool no_audio = false;
   bool no_text = false;
-  bool lookup = false;
-  const CLI::Option* lookup_given = nullptr;
   SamplingFlags sampling;
   CompressionFlags compression;
   ModelFlags model;
@@ -35,7 +33,6 @@ services::AskRequest request_of(const AskFlags& flags) {
     request.sources.push_back(media_request(file, flags.sampling.sampling()));
   }
   request.compression = flags.compression.specs();
-  if (flags.lookup_given->count() > 0) request.lookup = flags.lookup;
   request.listen = !flags.no_audio;
   request.read = !flags.no_text;
   return request;
@@ -111,10 +108,6 @@ void add_ask(CLI::App& program) {
                    "to the question")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
-  flags->lookup_given = command->add_flag(
-      "--lookup,!--no-lookup", flags->lookup,
-      "answer from pages by their labels and layout, or by the model (default: by the model unless "
-      "it is nano)");
   flags->sampling.add_to(*command);
   flags->compression.add_to(*command);
   flags->request.options.max_tokens = 32;

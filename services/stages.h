@@ -60,8 +60,6 @@ struct Stages {
   /// Whether the model was trained to read what its encoder sees. Nothing that is written needs to
   /// be looked at where it was not.
   bool trained_eyes = true;
-  /// Whether the model can answer from what is written on a page.
-  bool reads_pages = true;
 };
 
 /// The stages by name, in the order in which a request meets them:

@@ -124,7 +124,6 @@ class LocalStages {
       };
     } else {
       stages.generate = llm::make_generate(language_model());
-      stages.reads_pages = model_ != "nano";
       stages.films.opening = llm::picture_layout(checkpoint().architecture()).film_opening;
     }
   }

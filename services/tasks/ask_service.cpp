@@ -20,7 +20,6 @@ void to_proto(const AskRequest& request, v1::AskOptions* message) {
   message->set_audio(request.listen);
   message->set_screen_text(request.read);
   message->set_text_tokens(request.text_tokens);
-  if (request.lookup) message->set_lookup(*request.lookup);
 }
 
 AskRequest from_proto(const v1::AskOptions& message) {
@@ -33,7 +32,6 @@ AskRequest from_proto(const v1::AskOptions& message) {
   request.listen = !message.has_audio() || message.audio();
   request.read = !message.has_screen_text() || message.screen_text();
   if (message.has_text_tokens()) request.text_tokens = message.text_tokens();
-  if (message.has_lookup()) request.lookup = message.lookup();
   return request;
 }
 

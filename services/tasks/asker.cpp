@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <optional>
 
 #include "llm/grammar/json_schema.h"
 #include "pipeline/base/error.h"
@@ -14,7 +13,6 @@
 #include "services/tasks/evidence.h"
 #include "services/tasks/listening.h"
 #include "services/tasks/looking.h"
-#include "services/tasks/lookup.h"
 #include "services/tasks/reading.h"
 #include "services/tasks/retrieval.h"
 #include "services/tasks/scene.h"
@@ -179,26 +177,9 @@ std::string settled(const std::string& said) {
   return none || text.empty() ? kNotFound : text;
 }
 
-/// What the layout of pages says, where that and not the model is to be asked. None where there is
-/// more to tell than pages, or something to see besides and no answer on them.
-std::optional<std::string> looked_up(const Asking& task, const std::vector<ReadPage>& pages,
-                                     const std::vector<Scene>& scenes) {
-  const bool wanted = task.request.lookup.value_or(!task.run.stages.reads_pages) &&
-                      task.request.options.json_schema.empty();
-  const auto written = [](const Scene& scene) { return !scene.rows.empty(); };
-  if (!wanted || !std::ranges::all_of(scenes, &Scene::still) ||
-      !std::ranges::any_of(scenes, written)) {
-    return std::nullopt;
-  }
-  const std::optional<std::string> found = look_up(task.request.question, pages);
-  if (found || !std::ranges::all_of(scenes, written)) return found;
-  return kNotFound;
-}
-
-std::string answer_about(Asking& task, const std::vector<ReadPage>& pages,
-                         const std::vector<Scene>& scenes, const AdapterWeights& adapters) {
+std::string answer_about(Asking& task, const std::vector<Scene>& scenes,
+                         const AdapterWeights& adapters) {
   if (scenes.empty() && adapters.empty()) return kNotFound;
-  if (auto found = looked_up(task, pages, scenes)) return *found;
   Prompt prompt;
   const FilmManner& films = task.run.stages.films;
   const std::string& question = task.request.question;
@@ -249,7 +230,7 @@ TaskResult Asker::ask(const AskRequest& request, const TaskObserver& observer) c
         told_scenes(task, pages, visual, tokens != nullptr ? *tokens : CompressedTokens());
     run.progress("generate", 0);
     run.result.text =
-        answer_about(task, pages, scenes, adapters != nullptr ? *adapters : AdapterWeights());
+        answer_about(task, scenes, adapters != nullptr ? *adapters : AdapterWeights());
     run.result.evidence = evidence_for(run.result.text, request.question, task.pages, run.result);
   }
   run.result.peak_memory_bytes = peak_memory_bytes();

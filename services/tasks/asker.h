@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,9 +22,6 @@ struct AskRequest {
   std::vector<CompressionSpec> compression;
   bool listen = true;
   bool read = true;  // recognise text in pictures, and on pages that have no text layer
-  /// Whether questions about pages are answered by their layout (lookup.h) and not by the model;
-  /// if absent, where the model cannot read pages.
-  std::optional<bool> lookup;
   int64_t text_tokens = 1536;  // about as many tokens of pages and pictures are read at most
 };
 

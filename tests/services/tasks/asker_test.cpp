@@ -68,8 +68,6 @@ struct Asking {
   std::string answer = {};  // the model's
   int64_t text_tokens = 1536;
   bool trained_eyes = false;
-  bool reads_pages = true;
-  std::optional<bool> lookup = {};
 };
 
 AskRequest request_of(const Asking& asking) {
@@ -82,7 +80,6 @@ AskRequest request_of(const Asking& asking) {
   request.question = asking.question;
   request.listen = false;
   request.text_tokens = asking.text_tokens;
-  request.lookup = asking.lookup;
   return request;
 }
 
@@ -95,7 +92,6 @@ struct Staged {
     stages.compress = [](const auto&) { return vision::make_keep_all({}); };
     stages.generate = saying;
     stages.trained_eyes = asking.trained_eyes;
-    stages.reads_pages = asking.reads_pages;
   }
 
   std::shared_ptr<Seeing> seeing;
@@ -190,23 +186,6 @@ TEST_CASE("a document that is too long is told in part, with a warning") {
   // Nothing to go by: the beginning.
   const Asked other = asked({{pdf_bytes(pages)}, "Wann wurde er eröffnet?", "1874", 20});
   CHECK(other.prompts.at(0).find("Page 1\nWritten:\nNothing of note\n") == 0);
-}
-
-TEST_CASE("a model that cannot read pages is not asked about them unless somebody wants it") {
-  const std::vector<std::string> document = {pdf_bytes({{kInvoice}})};
-  const Asked looked_up = asked({document, "What is the total?", "something", 1536, false, false});
-  CHECK(looked_up.prompts.empty());
-  CHECK(looked_up.result.text == "42.50");
-  CHECK(looked_up.result.evidence.at(0).quote == "42.50");
-  CHECK(asked({document, "What is the flight number?", "something", 1536, false, false})
-            .result.text == kNotFound);
-  CHECK(asked({document, "What is the total?", "3 May", 1536, false, false, false}).result.text ==
-        "3 May");
-  CHECK(asked({document, "What is the total?", "3 May", 1536, false, true, true}).result.text ==
-        "42.50");
-  // What is only seen is the model's to tell.
-  CHECK(asked({{pdf_bytes({{""}})}, "What is it?", "a page", 1536, false, false}).result.text ==
-        "a page");
 }
 
 TEST_CASE("of several documents the evidence names the one") {
