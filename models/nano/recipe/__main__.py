@@ -65,8 +65,8 @@ def predict(given):
     held, model, device = loaded(given)
     with open(given.out, "w", encoding="utf-8") as file:
         until = time.monotonic() + given.seconds
-        for line in lines(model, held, device, given.items, given.seed, given.keep, given.workers, until):
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        for line in lines(model, held, device, given.items, given.seed, given.keep, given.workers, until, given.tasks, given.views, given.questions):
+            print(json.dumps(line, ensure_ascii=False), file=file, flush=True)
 
 
 def fixture(given):
@@ -110,6 +110,9 @@ def main():
     command(predict, "answers held-out items, as JSON lines", folder, ("--weights", {"type": Path, "required": True}),
             ("--seed", {"type": int, "default": seeds.EVALUATION_FROM}), ("--items", {"type": int, "default": 128}),
             ("--workers", {"type": int, "default": 0}), ("--seconds", {"type": float, "default": 1e9, "help": "after which no more is asked"}),
+            ("--tasks", {"nargs": "+", "choices": ["driving", "photos", "pages"], "default": ["driving", "photos", "pages"]}),
+            ("--views", {"type": int, "nargs": "+", "choices": [1, 2, 3, 6], "default": [1, 1, 6], "help": "cameras of driving items, in turn"}),
+            ("--questions", {"type": int, "help": "of each item besides caption and assessment; all without"}),
             ("--keep", {"type": float, "nargs": "+", "default": [1.0, .5, .25, .1]}), ("--out", {"type": Path, "required": True}))
     command(fixture, "writes what the model computes for one held-out item", folder, ("--weights", {"type": Path, "required": True}),
             ("task", {"choices": ["driving", "photos", "pages"]}), ("--seed", {"type": int, "default": seeds.EVALUATION_FROM}),

@@ -11,15 +11,19 @@ from .driving import words
 from .driving.risk import LEVELS
 
 KEEPS = (1.0, .5, .25, .1)
-# Task, whether its things are held out, views of each item.
-PARTS = (("driving", False, (1, 1, 6)), ("photos", False, (1,)), ("photos", True, (1,)), ("pages", False, (1,)))
+# Task, whether its things are held out.
+PARTS = (("driving", False), ("photos", False), ("photos", True), ("pages", False))
+VIEWS = (1, 1, 6)     # of driving items, in turn
 
 
-def asked(item, random):
-    """What an item is asked in evaluation: the detailed or short caption, its assessment, and its questions."""
+def asked(item, random, questions=None):
+    """What an item is asked in evaluation: the detailed or short caption, its assessment, and its questions (at most so many, drawn)."""
     turns = prompts.turns_of(item, random)
     captions = [turn for turn in turns if turn.kind in ("caption detailed", "caption short")][-1:]
-    return captions + [turn for turn in turns if not turn.kind.startswith("caption")]
+    always = captions + [turn for turn in turns if turn.kind in ("assess", "speech")]
+    others = [turn for turn in turns if not turn.kind.startswith("caption") and turn.kind not in ("assess", "speech")]
+    kept = range(len(others)) if questions is None else sorted(random.permutation(len(others))[:questions])
+    return always + [others[i] for i in kept]
 
 
 def record(item, turn, got, keep, held_out):
@@ -35,35 +39,33 @@ def record(item, turn, got, keep, held_out):
     return line
 
 
-ROWS = 64   # questions answered at once
-PICTURES = 512
+TOGETHER = 4   # items answered at once
 
 
-def sample_of(assets, task, held_out, views, seed):
+def sample_of(assets, task, held_out, views, seed, questions=None):
     """(sample, turns) of an evaluation item."""
     sample = batches.made(task, seed, views, assets, held_out)
-    return sample, asked(sample[1], seeds.generator(seed, "asked"))
+    return sample, asked(sample[1], seeds.generator(seed, "asked"), questions)
 
 
-def predict(model, assets, device, items, first_seed, keeps=KEEPS, workers=0, until=math.inf):
+def predict(model, assets, device, items, first_seed, keeps=KEEPS, workers=0, until=math.inf, tasks=("driving", "photos", "pages"), views=VIEWS,
+            questions=None):
     """Yields lines for `items` items a part, of seeds from `first_seed` on; begins no more answers after time.monotonic() passes `until`."""
     seeds.evaluation_seed(first_seed)
-    jobs = [(task, held_out, own, first_seed + i) for i in range(items) for task, held_out, views in PARTS for own in [views[i % len(views)]]]
+    jobs = [(task, held_out, views[i % len(views)] if task == "driving" else 1, first_seed + i, questions)
+            for i in range(items) for task, held_out in PARTS if task in tasks]
     options = {"multiprocessing_context": "fork", "prefetch_factor": 4} if workers else {}
     source = torch.utils.data.DataLoader(Samples(assets, jobs), batch_size=None, num_workers=workers, collate_fn=as_it_is, **options)
     waiting = {}
-    for job, (sample, turns) in zip(jobs, source):
-        rows = waiting.setdefault(job[:3], [])
-        rows += [(sample, turn) for turn in turns]
-        cells = sample[0].shape[1] * sample[0].shape[2]
-        while len(rows) >= (most := max(min(ROWS, PICTURES // cells), 1)):
-            if time.monotonic() > until:
-                return
-            yield from answered(model, device, rows[:most], job, keeps)
-            del rows[:most]
-    for job, rows in waiting.items():
-        if rows and time.monotonic() < until:
-            yield from answered(model, device, rows, job, keeps)
+    with model.language.settled():
+        for job, sample in zip(jobs, source):
+            waiting.setdefault(job[:3], []).append(sample)
+            for part, samples in waiting.items():
+                if len(samples) == TOGETHER or samples and job == jobs[-1]:
+                    if time.monotonic() > until:
+                        return
+                    yield from answered(model, device, samples, part, keeps)
+                    samples.clear()
 
 
 def as_it_is(sample):
@@ -71,7 +73,7 @@ def as_it_is(sample):
 
 
 class Samples(torch.utils.data.Dataset):
-    """What jobs (task, held_out, views, seed) give, pictures as arrays: they are few."""
+    """What jobs (task, held_out, views, seed, questions) give, pictures as arrays: they are few."""
 
     def __init__(self, assets, jobs):
         self.assets, self.jobs = assets, jobs
@@ -80,17 +82,18 @@ class Samples(torch.utils.data.Dataset):
         return len(self.jobs)
 
     def __getitem__(self, index):
-        task, held_out, views, seed = self.jobs[index]
-        return sample_of(self.assets, task, held_out, views, seed)
+        task, held_out, views, seed, questions = self.jobs[index]
+        return sample_of(self.assets, task, held_out, views, seed, questions)
 
 
-def answered(model, device, rows, job, keeps):
-    """Lines of rows (sample, turn) of one shape, at each ratio."""
-    task, held_out = job[:2]
+def answered(model, device, samples, part, keeps):
+    """Lines of (sample, turns) of one shape, at each ratio."""
+    task, held_out = part[:2]
+    rows = [(sample[1], turn) for sample, turns in samples for turn in turns]
     for keep in keeps:
-        batch = batches.batch(task, keep, [sample for sample, _ in rows], [[turn] for _, turn in rows])
-        for (sample, turn), got in zip(rows, read.answers(model, batch, device)):
-            yield record(sample[1], turn, got, keep, held_out)
+        batch = batches.batch(task, keep, [sample for sample, _ in samples], [turns for _, turns in samples])
+        for (item, turn), got in zip(rows, read.answers(model, batch, device)):
+            yield record(item, turn, got, keep, held_out)
 
 
 def by_item(lines):

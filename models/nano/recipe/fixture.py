@@ -22,7 +22,7 @@ def write(model, assets, out, task, seed, views, keep):
     script = prompts.script(model.tokenizer, sample[1], names[0], [prompts.Turn(turn.kind, turn.question, "")])
     x, opening, lengths = step.assembled(model, visual, [script])
     hidden, middle, _ = model.language(x)
-    (text,), _, _ = read.continued(model, x, lengths)
+    (text,), _, _ = read.continued(model, x, lengths, [1])
     out.mkdir(parents=True, exist_ok=True)
     tensors = {"pictures": batch.pictures, "views": batch.views, "times": batch.times, "tokens": tokens, "merged": visual, "row_of": row_of,
                "opening": torch.tensor(model.opening()), "ids": torch.tensor(script.ids), "middle": middle, "logits": model.language.logits(hidden[:, -1])}

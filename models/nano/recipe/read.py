@@ -9,45 +9,65 @@ MOST_TOKENS = 128
 
 @torch.no_grad()
 def answers(model, batch, device, random=None):
-    """For each item of a batch whose items have one turn each: {"text", "box", "view", "time", "sure"}. `random` only where shares are invented."""
+    """{"text", "box", "view", "time", "sure"} of each turn of each item, in order; each turn is answered on its own. `random` only where shares are
+    invented. Pictures are looked at once an item."""
     model.eval()
     tokens, names, grid = step.seen_tokens(model, batch, device, random)
-    visual, row_of, _ = model.fewer(tokens, batch.keep, step.padded_questions(model, batch.turns) if tokens.shape[1] > 1 else None)
-    scripts = [prompts.script(model.tokenizer, item, own, [prompts.Turn(turns[0].kind, turns[0].question, "")])
-               for item, own, turns in zip(batch.items, names, batch.turns)]
+    rows = [(i, prompts.Turn(turn.kind, turn.question, "")) for i, turns in enumerate(batch.turns) for turn in turns]
+    of = torch.tensor([i for i, _ in rows], device=device)
+    if tokens.shape[1] > 1:     # what is kept depends on the question
+        visual, row_of, _ = model.fewer(tokens[of], batch.keep, step.padded_questions(model, [[turn] for _, turn in rows]))
+    else:
+        visual, row_of = (each[of] for each in model.fewer(tokens, batch.keep, None)[:2])
+    scripts = [prompts.script(model.tokenizer, batch.items[i], names[i], [turn]) for i, turn in rows]
     x, opening, lengths = step.assembled(model, visual, scripts)
-    texts, middle, answered = continued(model, x, lengths)
+    texts, middle, answered = continued(model, x, lengths, [len(turns) for turns in batch.turns])
     row_of = row_of.cpu()
-    return [{"text": text, **rests_on(model, item, script, middle[i:i + 1], said, row_of[i], opening, visual.shape[1], grid)}
-            for i, (text, item, script, said) in enumerate(zip(texts, batch.items, scripts, answered))]
+    return [{"text": text, **rests_on(model, batch.items[i], script, middle[n:n + 1], said, row_of[n], opening, visual.shape[1], grid)}
+            for n, (text, (i, _), script, said) in enumerate(zip(texts, rows, scripts, answered))]
 
 
-def continued(model, x, lengths):
-    """Of x [B, L, D], lengths [B] of it: (the greedy texts up to their end marks, the middle layer's states [B, L, D], those of each answer [n, D])."""
+def opened(model, x, lengths):
+    """What the model makes of x [B, L, D]: (last states, middle states, keys and values). What all rows begin with alike is read once."""
+    alike = int((x == x[:1]).all(-1).all(0).cumprod(0).sum())
+    shared = min(alike, int(lengths.min()) - 1) if len(x) > 1 else 0
+    if not shared:
+        return model.language(x)
+    first = model.language(x[:1, :shared])
+    past = [tuple(each.expand(len(x), -1, -1, -1) for each in layer) for layer in first[2]]
+    seen = torch.ones(x.shape[1] - shared, x.shape[1], dtype=torch.bool, device=x.device).tril(shared)
+    rest = model.language(x[:, shared:], past, mask=seen[None, None])
+    return (*(torch.cat([a.expand(len(x), -1, -1), b], 1) for a, b in zip(first[:2], rest)), rest[2])
+
+
+def continued(model, x, lengths, groups):
+    """Of x [B, L, D], lengths [B] of it, rows in groups of so many that begin alike: (the greedy texts up to their end marks, the middle layer's
+    states [B, L, D], those of each answer [n, D])."""
     end, device = model.ids(prompts.END)[0], x.device
-    lengths = torch.tensor(lengths, device=device)
-    everyone = torch.arange(len(x), device=device)
+    ids, states = [[] for _ in lengths], [[] for _ in lengths]
     with model.language.settled():
-        hidden, before, past = model.language(x)
-        hidden = hidden[everyone, lengths - 1]
-        ids, states, going = [], [], torch.ones(len(x), dtype=torch.bool, device=device)
+        lengths = torch.tensor(lengths, device=device)
+        last, middles, pasts = zip(*(opened(model, *own) for own in zip(x.split(groups), lengths.split(groups))))
+        hidden, before = torch.cat(last), torch.cat(middles)
+        past = [tuple(map(torch.cat, zip(*layers))) for layers in zip(*pasts)]
+        going = torch.arange(len(x), device=device)     # the rows that have not ended
+        hidden = hidden[going, lengths - 1]
         place = torch.arange(x.shape[1] + MOST_TOKENS, device=device)
-        while len(ids) < MOST_TOKENS:
+        for n in range(MOST_TOKENS):
             following = model.language.logits(hidden).argmax(-1)
-            going &= following != end
-            if not going.any():
+            left = (following != end).nonzero().flatten()
+            if not len(left):
                 break
-            ids.append(torch.where(going, following, -1))
-            seen = (place < lengths[:, None]) | (place >= x.shape[1])
-            hidden, middle, past = model.language(model.language.embedding[following][:, None], past, (lengths + len(ids) - 1)[:, None],
-                                                  seen[:, None, None, :x.shape[1] + len(ids)])
+            if len(left) < len(going):
+                going, following, past = going[left], following[left], [tuple(each[left] for each in layer) for layer in past]
+            own = lengths[going, None]
+            seen = (place < own) | (place >= x.shape[1])
+            hidden, middle, past = model.language(model.language.embedding[following][:, None], past, own + n, seen[:, None, None, :x.shape[1] + n + 1])
             hidden = hidden[:, 0]
-            states.append(middle[:, 0])
-    if not ids:
-        return [""] * len(x), before, [before[i, :0] for i in range(len(x))]
-    ids, states = torch.stack(ids, 1).cpu(), torch.stack(states, 1)
-    counts = (ids >= 0).sum(1).tolist()
-    return [model.tokenizer.decode(row[:n].tolist()) for row, n in zip(ids, counts)], before, [row[:n] for row, n in zip(states, counts)]
+            for row, token, state in zip(going.tolist(), following.tolist(), middle[:, 0]):
+                ids[row].append(token)
+                states[row].append(state)
+    return [model.tokenizer.decode(row) for row in ids], before, [torch.stack(row) if row else before[0, :0] for row in states]
 
 
 def rests_on(model, item, script, middle, said, row_of, opening, count, grid):

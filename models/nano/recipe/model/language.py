@@ -104,8 +104,8 @@ class LanguageModel(nn.Module):
 
     @contextlib.contextmanager
     def settled(self):
-        """Within, weights and adapters are added once and not at each use."""
-        linears = [module for module in self.modules() if isinstance(module, AdaptedLinear)]
+        """Within, weights and adapters are added once and not at each use. May be entered again within itself."""
+        linears = [module for module in self.modules() if isinstance(module, AdaptedLinear) and module.merged is None]
         try:
             with torch.no_grad():
                 for linear in linears:

@@ -1,6 +1,8 @@
 import struct
 import tempfile
 import unittest
+from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
 import torch
@@ -11,7 +13,7 @@ from recipe.model.evidence import EvidencePointer
 from recipe.model.interactor import Interactor, best, relevance
 from recipe.model.language import LanguageModel
 from recipe.model.merging import merged
-from recipe.read import boxes_of, united
+from recipe.read import boxes_of, continued, united
 from recipe.train import rate_share
 
 
@@ -169,6 +171,34 @@ class Language(unittest.TestCase):
             with torch.no_grad():
                 alone, _, _ = model(torch.cat([x[i:i + 1, :n], later[i:i + 1]], 1))
             torch.testing.assert_close(together[i, 0], alone[0, -1])
+
+    @mock.patch("recipe.read.MOST_TOKENS", 6)
+    def test_answers_together_are_those_of_each_alone(self):
+        metadata, tensors = tiny_llama()
+        language = LanguageModel(metadata, tensors, 2, torch.float32).eval()
+        for layer in language.layers:
+            torch.nn.init.normal_(layer.parts["q_proj"].up)
+        language.embedding.normal_(generator=torch.Generator().manual_seed(3))
+        model = SimpleNamespace(language=language, tokenizer=SimpleNamespace(decode=lambda ids: ids))
+        rows = [[1, 4, 5, 2], [1, 4, 5, 6, 7, 3], [1, 4, 5, 6, 8], [2, 9, 10], [2, 9, 1, 1, 5], [7, 3, 3, 4]]
+        expected, middles = [], []
+        with torch.no_grad():
+            for row in rows:
+                own = list(row)
+                for _ in range(6):
+                    own.append(int(language.logits(language(language.embedding[torch.tensor([own])])[0][0, -1]).argmax()))
+                expected.append(own[len(row):])
+                middles.append(language(language.embedding[torch.tensor([own])])[1][0])
+            end = expected[1][3]
+            model.ids = lambda text: [end]
+            x = torch.nn.utils.rnn.pad_sequence([language.embedding[torch.tensor(row)] for row in rows], batch_first=True)
+            got, before, states = continued(model, x, [len(row) for row in rows], [3, 2, 1])
+        ended = [own[:own.index(end)] if end in own else own for own in expected]
+        self.assertEqual(got, ended)
+        self.assertGreater(len({len(own) for own in ended}), 1)
+        for row, middle, own, first, answer in zip(rows, middles, ended, before, states):
+            torch.testing.assert_close(first[:len(row)], middle[:len(row)])
+            torch.testing.assert_close(answer, middle[len(row):len(row) + len(own)])
 
 
 class Files(unittest.TestCase):
