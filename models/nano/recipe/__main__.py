@@ -69,6 +69,30 @@ def predict(given):
             print(json.dumps(line, ensure_ascii=False), file=file, flush=True)
 
 
+def guess(given):
+    from .evaluate import guesses, read_lines
+    held, model, _ = loaded(given)
+    lines = [line for path in given.predictions for line in read_lines(path)]
+    with open(given.out, "w", encoding="utf-8") as file:
+        for line in guesses(model.to("cpu"), held, lines):
+            print(json.dumps(line, ensure_ascii=False), file=file)
+
+
+def see(given):
+    from . import see as seeing
+    _, model, device = loaded(given)
+    for path in given.files:
+        names, texts = seeing.asked(model, device, path, given.questions, given.at, given.step, given.times, given.keep)
+        print(json.dumps({"file": path.name, "at": given.at, "classifier": names, "answers": dict(zip(given.questions, texts))}, ensure_ascii=False), flush=True)
+
+
+def examples(given):
+    from .examples import write
+    from .evaluate import read_lines
+    lines = [line for path in given.predictions for line in read_lines(path)]
+    print(write(assets.Assets(given.assets), lines, given.page, given.seed, given.items))
+
+
 def fixture(given):
     from .fixture import write
     held, model, _ = loaded(given)
@@ -77,7 +101,12 @@ def fixture(given):
 
 def score(given):
     from .evaluate import read_lines, table
-    print(json.dumps(table(read_lines(given.predictions)), indent=1))
+    print(json.dumps(table([line for path in given.predictions for line in read_lines(path)]), indent=1))
+
+
+def curve(given):
+    from .curve import draw
+    draw(given.losses, given.out)
 
 
 def main():
@@ -114,11 +143,21 @@ def main():
             ("--views", {"type": int, "nargs": "+", "choices": [1, 2, 3, 6], "default": [1, 1, 6], "help": "cameras of driving items, in turn"}),
             ("--questions", {"type": int, "help": "of each item besides caption and assessment; all without"}),
             ("--keep", {"type": float, "nargs": "+", "default": [1.0, .5, .25, .1]}), ("--out", {"type": Path, "required": True}))
+    command(guess, "answers what was predicted by what needs no training: the most frequent answers, and the classifier's best class", folder,
+            ("predictions", {"type": Path, "nargs": "+"}), ("--weights", {"type": Path, "required": True}), ("--out", {"type": Path, "required": True}))
+    command(see, "what the model says of films (needs PyAV) and pictures, a JSON line each", folder, ("files", {"type": Path, "nargs": "+"}),
+            ("--weights", {"type": Path, "required": True}), ("--at", {"type": float, "default": 0.0, "help": "second of the first picture"}),
+            ("--step", {"type": float, "default": .5, "help": "seconds between pictures"}), ("--times", {"type": int, "default": 4, "help": "pictures"}),
+            ("--keep", {"type": float, "default": 1.0}), ("--questions", {"nargs": "+", "default": ["Describe what is shown in one sentence.", "What is shown?"]}))
+    command(examples, "writes the first held-out items with what was said and what is true into a page", folder, ("predictions", {"type": Path, "nargs": "+"}),
+            ("--page", {"type": Path, "default": Path("../../docs/nano.md"), "help": "has <!-- examples --> and <!-- end of examples -->"}),
+            ("--seed", {"type": int, "default": seeds.EVALUATION_FROM}), ("--items", {"type": int, "default": 12}))
     command(fixture, "writes what the model computes for one held-out item", folder, ("--weights", {"type": Path, "required": True}),
             ("task", {"choices": ["driving", "photos", "pages"]}), ("--seed", {"type": int, "default": seeds.EVALUATION_FROM}),
             ("--views", {"type": int, "choices": [1, 2, 3, 6], "default": 1}), ("--keep", {"type": float, "default": .5}),
             ("--out", {"type": Path, "required": True}))
-    command(score, "scores predictions", ("predictions", {"type": Path}))
+    command(score, "scores predictions", ("predictions", {"type": Path, "nargs": "+"}))
+    command(curve, "draws the losses of a training", ("losses", {"type": Path}), ("--out", {"type": Path, "default": Path("../../docs/nano-training.svg")}))
     given = parser.parse_args()
     try:
         given.run(given)

@@ -1,4 +1,5 @@
 """Predictions on held-out seeds as JSON lines, and scores of such lines. Scoring needs no model: the lines hold what was true."""
+import collections
 import dataclasses
 import json
 import math
@@ -96,6 +97,26 @@ def answered(model, device, samples, part, keeps):
             yield record(item, turn, got, keep, held_out)
 
 
+def guesses(model, assets, lines):
+    """Lines of what needs no training, to compare with: to each question of predicted `lines` the answer that is most often true of its kind in these very
+    lines, and for names the classifier's best class. Captions are left out."""
+    counts, asked_once = {}, {}
+    for line in lines:
+        if not line["kind"].startswith("caption"):
+            asked_once.setdefault((line["id"], line["held_out"], line["views"], line["kind"], line["question"]), line)
+    for line in asked_once.values():
+        counts.setdefault((line["task"], line["kind"]), collections.Counter())[line["answer"]] += 1
+    best = {}
+    for line in asked_once.values():
+        text, key = counts[line["task"], line["kind"]].most_common(1)[0][0], (line["id"], line["held_out"])
+        if line["kind"] == "name":
+            if key not in best:
+                pictures = torch.from_numpy(batches.made("photos", int(line["id"].split("/")[1]), 1, assets, line["held_out"])[0])
+                best[key] = int(model.class_shares(pictures.flatten(0, 1).permute(0, 3, 1, 2))[1].amax(0).argmax())
+            text = model.classes[best[key]]
+        yield {**line, "text": text, "box": [], "keep": "guessed"}
+
+
 def by_item(lines):
     """Lines in groups, one an item, so that resampling draws items and not questions."""
     groups = {}
@@ -187,4 +208,4 @@ def read_lines(path):
 
 def table(lines):
     """{keep: scores} of all lines."""
-    return {str(keep): scores([line for line in lines if line["keep"] == keep]) for keep in sorted({line["keep"] for line in lines}, reverse=True)}
+    return {str(keep): scores([line for line in lines if line["keep"] == keep]) for keep in sorted({line["keep"] for line in lines}, key=str, reverse=True)}

@@ -1,7 +1,11 @@
+import tempfile
 import unittest
+from pathlib import Path
 from unittest import mock
 
-from recipe import evaluate, seeds
+from PIL import Image
+
+from recipe import curve, evaluate, examples, see, seeds
 from recipe.driving.sample import sample
 from recipe.prompts import Turn
 
@@ -47,11 +51,48 @@ class Scores(unittest.TestCase):
         self.assertAlmostEqual(got["documents.anls"]["value"], (1 + .8 + 0) / 3)
         self.assertAlmostEqual(got["documents.box_iou"]["value"], 2 / 3)
 
+    def test_guesses_are_the_most_frequent_truths(self):
+        lines = lines_of(lambda turn: "nonsense")
+        got = list(evaluate.guesses(None, None, lines + lines))
+        self.assertEqual(len(got), sum(not line["kind"].startswith("caption") for line in lines))
+        own = [line for line in got if line["kind"] == "light"]
+        self.assertEqual({line["text"] for line in own}, {max((line["answer"] for line in own), key=[line["answer"] for line in own].count)})
+        self.assertEqual(evaluate.table(got).keys(), {"guessed"})
+
     def test_a_photograph_with_another_names_word_counts_only_where_held_out(self):
         lines = [{"id": f"photos/{held}", "task": "photos", "held_out": held, "keep": 1.0, "views": 1, "kind": "name", "question": "What is shown?",
                   "text": "a red apple", "box": [], "answer": "a green apple", "accepted": ["green apple"], "evidence": []} for held in (False, True)]
         got = evaluate.scores(lines)
         self.assertEqual((got["photos.name_accuracy"]["value"], got["photos.heldout_name_accuracy"]["value"]), (0, 1))
+
+
+class Pages(unittest.TestCase):
+    def test_examples_want_marks_and_items(self):
+        with tempfile.TemporaryDirectory() as folder:
+            page = Path(folder) / "page.md"
+            page.write_text("no marks")
+            self.assertRaisesRegex(ValueError, "expected <!-- examples -->", examples.write, None, [], page, seeds.EVALUATION_FROM, 12)
+            page.write_text(f"a {examples.BEGIN} b {examples.END} c")
+            self.assertRaisesRegex(ValueError, "driving/1000000", examples.write, None, lines_of(), page, seeds.EVALUATION_FROM, 1)     # none at keep 1
+            lines = [{**line, "keep": 1.0} for line in lines_of()]
+            assets = mock.Mock(traffic=None)
+            said = examples.write(assets, lines, page, seeds.EVALUATION_FROM, 1)
+            self.assertRegex(said, "^[0-3] of 3 answers")
+            self.assertRegex(page.read_text(), r"(?s)^a <!-- examples -->\n\*\*1. driving 1000000.*\| .* \|\n<!-- end of examples --> c$")
+            self.assertLess((page.with_suffix("") / "driving-1000000.webp").stat().st_size, examples.LIMIT_BYTES)
+
+    def test_curves_are_means_of_what_there_is(self):
+        rows = [(step, 1.0 * step, None if step % 2 else 2.0) for step in range(1, 2 * curve.WINDOW + 1)]
+        middle = (curve.WINDOW + 1) / 2
+        self.assertEqual(curve.means(rows, 1), [[middle, middle], [middle + curve.WINDOW] * 2])
+        self.assertEqual(curve.means(rows, 2), [[curve.WINDOW + 1.0, 2.0]])
+
+    def test_a_picture_is_the_same_each_time(self):
+        with tempfile.TemporaryDirectory() as folder:
+            Image.new("RGB", (300, 100), (200, 10, 10)).save(Path(folder) / "red.png")
+            got = see.frames(Path(folder) / "red.png", [0, .5])
+        self.assertEqual([each.shape for each in got], [(224, 224, 3)] * 2)
+        self.assertEqual(got[1][0, 0].tolist(), [200, 10, 10])
 
 
 if __name__ == "__main__":
