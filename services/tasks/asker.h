@@ -21,7 +21,7 @@ struct AskRequest {
   GenerationOptions options;
   std::vector<CompressionSpec> compression;
   bool listen = true;
-  bool read = true;  // recognise text in pictures, and on pages that have no text layer
+  bool read = true;            // recognise text in pictures, and on pages that have no text layer
   int64_t text_tokens = 1536;  // about as many tokens of pages and pictures are read at most
 };
 
