@@ -146,9 +146,14 @@ std::vector<VisualTokens> film_of(const Sample& sample, int64_t frames) {
   return parts;
 }
 
-/// Plans frames and share, and writes them into request and sources.
-void plan(CaptionRequest& request, const Stages& stages, int64_t most_tokens,
-          std::vector<SourceForecast>& sources) {
+/// What there is to choose from: a frame's tokens of each source at each share.
+struct Choices {
+  CompressionSpec spec;
+  std::vector<SourceCost> costs;
+};
+
+Choices choices_of(const CaptionRequest& request, const Stages& stages,
+                   const std::vector<SourceForecast>& sources) {
   check(request.compression.size() <= 1, ErrorCode::kInvalidArgument,
         "visual tokens: expected one compressor to plan for, got " +
             std::to_string(request.compression.size()));
@@ -184,14 +189,44 @@ void plan(CaptionRequest& request, const Stages& stages, int64_t most_tokens,
       costs[i].after.push_back(of_after[i]);
     }
   }
-  const VisualPlan found = plan_visual(costs, kKeeps, most_tokens);
-  spec.params["keep"] = kKeepTexts[found.keep];
-  request.compression = {spec};
+  return {std::move(spec), std::move(costs)};
+}
+
+/// Plans frames and share, and writes them into request and sources.
+void plan(const Choices& choices, int64_t most_tokens, CaptionRequest& request,
+          std::vector<SourceForecast>& sources) {
+  const VisualPlan found = plan_visual(choices.costs, kKeeps, most_tokens);
+  request.compression = {choices.spec};
+  request.compression.front().params["keep"] = kKeepTexts[found.keep];
   for (size_t i = 0; i < sources.size(); ++i) {
     sources[i].frames = found.frames[i];
     if (is_film(sources[i].media)) {
       request.sources[i].sampling.rule = UniformFrames{found.frames[i]};
     }
+  }
+}
+
+/// What the request makes of the sources, in tokens and bytes.
+void foresee(const CaptionRequest& request, const Stages& stages, Forecast& out) {
+  out.compression = request.compression;
+  out.tokens_in = out.tokens_out = out.feature_bytes = out.picture_bytes = 0;
+  const std::vector<Sample> samples = samples_of(out.sources, stages, request.compression);
+  std::vector<VisualTokens> all;
+  for (size_t i = 0; i < samples.size(); ++i) {
+    SourceForecast& source = out.sources[i];
+    source.tokens_in = rows_of(samples[i].frame) * source.frames + rows_of(samples[i].after);
+    out.tokens_in += source.tokens_in;
+    out.picture_bytes += 3 * source.frames * source.media.width * source.media.height;
+    for (VisualTokens& part : film_of(samples[i], source.frames)) {
+      out.feature_bytes += static_cast<int64_t>(part.features.nbytes());
+      all.push_back(std::move(part));
+    }
+  }
+  const std::vector<int64_t> left =
+      left_of(std::move(all), samples.size(), stages, request.compression);
+  for (size_t i = 0; i < left.size(); ++i) {
+    out.sources[i].tokens_out = left[i];
+    out.tokens_out += left[i];
   }
 }
 
@@ -225,29 +260,18 @@ Forecast forecast(CaptionRequest& request, const Stages& stages, std::optional<i
   }
   out.compression = request.compression;
   if (!out.refusal.empty()) return out;
-  if (most_tokens) plan(request, stages, *most_tokens, out.sources);
-  out.compression = request.compression;
-
-  const std::vector<Sample> samples = samples_of(out.sources, stages, request.compression);
-  std::vector<VisualTokens> all;
-  int64_t pixels = 0;
-  for (size_t i = 0; i < samples.size(); ++i) {
-    SourceForecast& source = out.sources[i];
-    source.tokens_in = rows_of(samples[i].frame) * source.frames + rows_of(samples[i].after);
-    out.tokens_in += source.tokens_in;
-    pixels += source.frames * source.media.width * source.media.height;
-    for (VisualTokens& part : film_of(samples[i], source.frames)) {
-      out.feature_bytes += static_cast<int64_t>(part.features.nbytes());
-      all.push_back(std::move(part));
+  if (!most_tokens) {
+    foresee(request, stages, out);
+  } else {
+    const Choices choices = choices_of(request, stages, out.sources);
+    // Frames that are merged together may leave more tokens than each of them by itself.
+    for (int64_t budget = *most_tokens;; budget -= out.tokens_out - *most_tokens) {
+      plan(choices, budget, request, out.sources);
+      foresee(request, stages, out);
+      if (out.tokens_out <= *most_tokens) break;
     }
   }
-  const std::vector<int64_t> left =
-      left_of(std::move(all), samples.size(), stages, request.compression);
-  for (size_t i = 0; i < left.size(); ++i) {
-    out.sources[i].tokens_out = left[i];
-    out.tokens_out += left[i];
-  }
-  out.picture_bytes = pixels * 3;
+  const int64_t pixels = out.picture_bytes / 3;
   const int64_t most_pixels = request.sources.front().limits.max_total_pixels;
   if (pixels > most_pixels) {
     out.refusal = "pictures of " + std::to_string(pixels) + " pixels in all, more than " +
