@@ -112,7 +112,7 @@ struct Case {
   std::vector<double> encode_ms = {}, compress_ms = {}, prefill_ms = {}, ttft_ms = {};
   int64_t tokens_in = 0, tokens_out = 0, prompt_tokens = 0, kv_bytes = 0;
   double fidelity = 1;
-  Agreement agreement;  // over the answer's tokens
+  Agreement agreement = {};  // over the answer's tokens
 };
 
 class Bench {
