@@ -139,7 +139,8 @@ TEST_CASE("generate answers in JSON that obeys a schema, each stream its own, be
   const Json animal = parse_json(texts[0], "answer");
   CHECK((animal.at("animal") == "cat" || animal.at("animal") == "crow"));
   CHECK((animal.at("legs").as_int() >= 0 && animal.at("legs").as_int() <= 9));
-  for (const Json& item : parse_json(texts[1], "answer").as_array()) CHECK(item.is_bool());
+  const Json list = parse_json(texts[1], "answer");
+  for (const Json& item : list.as_array()) CHECK(item.is_bool());
   CHECK(texts[2] == before);
 }
 
