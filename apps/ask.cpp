@@ -6,7 +6,7 @@
 #include "apps/commands.h"
 #include "apps/flags.h"
 #include "apps/output.h"
-#include "apps/progress.h"
+#include "apps/task_command.h"
 #include "services/models/models.h"
 #include "services/rpc/channel.h"
 #include "services/tasks/ask_service.h"
@@ -54,8 +54,7 @@ void print(const services::TaskResult& result) {
   for (const services::Evidence& evidence : result.evidence) {
     std::cout << place_of(evidence, result) << ": " << printable(evidence.quote) << "\n";
   }
-  for (const std::string& warning : result.warnings)
-    std::cerr << "longview: warning: " << warning << "\n";
+  print_warnings(result);
 }
 
 /// By a running server, or by stages that are opened for it.
@@ -76,18 +75,10 @@ services::TaskResult ask(const AskFlags& flags, const services::AskRequest& requ
 }
 
 void run(const AskFlags& flags) {
-  Progress progress;
-  services::TaskObserver observer;
-  observer.progress = [&progress](std::string_view stage, double share) {
-    progress.show(stage, share);
-  };
-  const services::TaskResult result = ask(flags, request_of(flags), observer);
-  progress.clear();
-  if (flags.json) {
-    std::cout << services::to_json(result).dump() << "\n";
-  } else {
-    print(result);
-  }
+  const services::AskRequest request = request_of(flags);
+  run_task(
+      flags.json,
+      [&](const services::TaskObserver& observer) { return ask(flags, request, observer); }, print);
 }
 
 }  // namespace
@@ -113,10 +104,7 @@ void add_ask(CLI::App& program) {
   flags->request.options.max_tokens = 32;
   add_generation_flags(*command, flags->request.options);
   flags->model.add_to(*command);
-  command
-      ->add_option("--server", flags->server,
-                   "HOST:PORT of a running `longview serve` that does the work")
-      ->excludes("--upstream", "--model", "--mmproj");
+  add_server_flag(*command, flags->server);
   command->callback([flags] { run(*flags); });
 }
 

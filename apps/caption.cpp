@@ -9,7 +9,7 @@
 #include "apps/commands.h"
 #include "apps/flags.h"
 #include "apps/output.h"
-#include "apps/progress.h"
+#include "apps/task_command.h"
 #include "services/models/check_model.h"
 #include "services/models/models.h"
 #include "services/rpc/channel.h"
@@ -61,18 +61,6 @@ services::CaptionRequest request_of(const CaptionFlags& flags) {
   request.listen = !flags.no_audio;
   request.read = !flags.no_text;
   return request;
-}
-
-void print(const services::TaskResult& result) {
-  std::cout << result.text << "\n";
-  if (result.segments.size() > 1) std::cout << "\n";
-  for (const services::Segment& segment : result.segments) {
-    if (result.segments.size() < 2) break;
-    std::cout << clock_text(segment.start_seconds) << "-" << clock_text(segment.end_seconds) << "  "
-              << segment.text << "\n";
-  }
-  for (const std::string& warning : result.warnings)
-    std::cerr << "longview: warning: " << warning << "\n";
 }
 
 double megabytes(int64_t bytes) { return static_cast<double>(bytes) / 1e6; }
@@ -139,18 +127,10 @@ services::TaskResult caption(const CaptionFlags& flags, services::CaptionRequest
 void run(const CaptionFlags& flags) {
   const services::CaptionRequest request = request_of(flags);
   if (flags.dry_run) return foresee(flags, request);
-  Progress progress;
-  services::TaskObserver observer;
-  observer.progress = [&progress](std::string_view stage, double share) {
-    progress.show(stage, share);
-  };
-  const services::TaskResult result = caption(flags, request, observer);
-  progress.clear();
-  if (flags.json) {
-    std::cout << services::to_json(result).dump() << "\n";
-  } else {
-    print(result);
-  }
+  run_task(
+      flags.json,
+      [&](const services::TaskObserver& observer) { return caption(flags, request, observer); },
+      print_parts);
 }
 
 }  // namespace
@@ -181,12 +161,7 @@ void add_caption(CLI::App& program) {
   flags->generation.repetition_penalty = 1.15;
   add_generation_flags(*command, flags->generation);
   flags->model.add_to(*command);
-  command
-      ->add_option("--server", flags->server,
-                   "HOST:PORT of a running `longview serve` that does the work")
-      ->excludes("--upstream", "--model", "--mmproj")
-      ->excludes(most)
-      ->excludes(dry_run);
+  add_server_flag(*command, flags->server)->excludes(most)->excludes(dry_run);
   command->callback([flags, command] {
     // JSON is longer than a sentence, and repeats its marks; what a model was trained to say ends
     // by itself.

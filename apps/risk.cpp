@@ -1,15 +1,12 @@
 #include "services/tasks/risk.h"
 
-#include <cstdio>
-#include <iostream>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "apps/commands.h"
 #include "apps/flags.h"
-#include "apps/output.h"
-#include "apps/progress.h"
+#include "apps/task_command.h"
 #include "services/models/models.h"
 #include "services/rpc/channel.h"
 #include "services/tasks/caption_service.h"
@@ -59,31 +56,10 @@ services::TaskResult assess(const RiskFlags& flags, const services::TaskObserver
   return result;
 }
 
-void print(const services::TaskResult& result) {
-  std::cout << result.text << "\n";
-  if (result.segments.size() > 1) std::cout << "\n";
-  for (const services::Segment& segment : result.segments) {
-    if (result.segments.size() < 2) break;
-    std::cout << clock_text(segment.start_seconds) << "-" << clock_text(segment.end_seconds) << "  "
-              << segment.text << "\n";
-  }
-  for (const std::string& warning : result.warnings)
-    std::cerr << "longview: warning: " << printable(warning) << "\n";
-}
-
 void run(const RiskFlags& flags) {
-  Progress progress;
-  services::TaskObserver observer;
-  observer.progress = [&progress](std::string_view stage, double share) {
-    progress.show(stage, share);
-  };
-  const services::TaskResult result = assess(flags, observer);
-  progress.clear();
-  if (flags.json) {
-    std::cout << services::to_json(result).dump() << "\n";
-  } else {
-    print(result);
-  }
+  run_task(
+      flags.json, [&](const services::TaskObserver& observer) { return assess(flags, observer); },
+      print_parts);
 }
 
 }  // namespace
@@ -101,10 +77,7 @@ void add_risk(CLI::App& program) {
   flags->sampling.add_to(*command);
   flags->compression.add_to(*command);
   flags->model.add_to(*command);
-  command
-      ->add_option("--server", flags->server,
-                   "HOST:PORT of a running `longview serve` that does the work")
-      ->excludes("--upstream", "--model", "--mmproj");
+  add_server_flag(*command, flags->server);
   command->callback([flags] { run(*flags); });
 }
 
