@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "pipeline/base/error.h"
+#include "pipeline/base/joined_text.h"
 #include "pipeline/base/json.h"
 
 namespace lv::apps {
@@ -84,13 +85,12 @@ const std::vector<std::string>& random_models() {
 
 Checkpoint random_model(const std::string& name, const Placement& placement) {
   const Shape* shape = nullptr;
-  std::string known;
   for (const Shape& candidate : kShapes) {
     if (name == candidate.name) shape = &candidate;
-    known += (known.empty() ? "" : ", ") + std::string(candidate.name);
   }
   check(shape != nullptr, ErrorCode::kNotFound,
-        "random model: '" + name + "' is not known; there are " + known);
+        "random model: '" + name + "' is not known; there are " +
+            joined_text(kShapes, ", ", &Shape::name));
   const int64_t kv_width = shape->width / shape->heads * shape->kv_heads;
   std::map<std::string, std::vector<int64_t>, std::less<>> shapes;
   shapes["model.embed_tokens.weight"] = {shape->vocabulary, shape->width};

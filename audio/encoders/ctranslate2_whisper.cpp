@@ -188,8 +188,7 @@ Json configuration(const TensorStore& base, const Json& stored) {
 Checkpoint read_ctranslate2_whisper(const std::string& folder) {
   const TensorStorePtr base = open_ctranslate2(folder + "/model.bin");
   const std::string config_path = folder + "/config.json";
-  const Json stored =
-      std::filesystem::exists(config_path) ? read_json_file(config_path, 64 << 20) : Json();
+  const Json stored = optional_json_file(config_path, 64 << 20);
   Renaming renaming(*base);
   Json config = configuration(*base, stored);
   config.set("encoder_layers", renaming.side("encoder"));

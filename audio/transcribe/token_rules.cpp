@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <limits>
 #include <set>
 
@@ -41,7 +40,7 @@ void forbid(const at::Tensor& logits, int64_t first, int64_t last) {
 SuppressedTokens read_suppressed_tokens(const std::string& folder, const Json& config,
                                         const Vocabulary& vocabulary) {
   const std::string path = folder + "/generation_config.json";
-  const Json generation = std::filesystem::exists(path) ? read_json_file(path, 64 << 20) : Json();
+  const Json generation = optional_json_file(path, 64 << 20);
   const auto read = [&](const char* key) {
     return ids_under(generation.find(key) != nullptr ? generation : config, key, vocabulary.size());
   };

@@ -1,20 +1,17 @@
 #include "llm/plan/check_keys.h"
 
+#include <algorithm>
+
 #include "pipeline/base/error.h"
+#include "pipeline/base/joined_text.h"
 
 namespace lv::llm {
 
 void check_keys(const Json& value, const std::string& where,
                 std::initializer_list<std::string_view> known) {
   for (const auto& [key, member] : value.as_object()) {
-    bool found = false;
-    std::string names;
-    for (const std::string_view name : known) {
-      found = found || key == name;
-      names += (names.empty() ? "" : ", ") + std::string(name);
-    }
-    check(found, ErrorCode::kInvalidArgument,
-          where + ": '" + key + "' is not known; there are " + names);
+    check(std::ranges::find(known, key) != known.end(), ErrorCode::kInvalidArgument,
+          where + ": '" + key + "' is not known; there are " + joined_text(known));
   }
 }
 

@@ -7,6 +7,7 @@
 #include "llm/plan/check_keys.h"
 #include "llm/retain/retention.h"
 #include "pipeline/base/error.h"
+#include "pipeline/base/joined_text.h"
 
 namespace lv::llm {
 namespace {
@@ -16,11 +17,8 @@ void check_name(const std::string& name, const std::string& where,
   for (const std::string_view other : known) {
     if (name == other) return;
   }
-  std::string names;
-  for (const std::string_view other : known)
-    names += (names.empty() ? "" : ", ") + std::string(other);
   throw Error(ErrorCode::kInvalidArgument,
-              where + ": '" + name + "' is not known; there are " + names);
+              where + ": '" + name + "' is not known; there are " + joined_text(known));
 }
 
 int64_t count_of(const Json& value, const char* key, int64_t fallback, int64_t least,

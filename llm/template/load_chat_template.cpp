@@ -15,10 +15,6 @@ namespace fs = std::filesystem;
 
 constexpr int64_t kMaxTemplateBytes = 1 << 20;
 
-Json optional_file(const fs::path& path) {
-  return fs::is_regular_file(path) ? read_json_file(path.string()) : Json();
-}
-
 /// The template that a `chat_template` entry holds: a string, or a list of named ones.
 std::optional<std::string> entry_of(const Json& config) {
   const Json* entry = config.find("chat_template");
@@ -76,9 +72,9 @@ std::optional<std::string> source_in(const fs::path& folder) {
   const fs::path plain = folder / "chat_template.jinja";
   if (fs::is_regular_file(plain)) return file_contents(plain.string(), kMaxTemplateBytes);
   for (const char* file : {"chat_template.json", "processor_config.json"}) {
-    if (auto source = entry_of(optional_file(folder / file))) return source;
+    if (auto source = entry_of(optional_json_file(folder / file))) return source;
   }
-  return entry_of(optional_file(folder / "tokenizer_config.json"));
+  return entry_of(optional_json_file(folder / "tokenizer_config.json"));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "llm/tokenizer/parts.h"
 #include "llm/tokenizer/sentence_piece.h"
 #include "pipeline/base/error.h"
+#include "pipeline/base/joined_text.h"
 
 namespace lv::llm {
 namespace {
@@ -60,10 +61,10 @@ const std::map<std::string, Split, std::less<>>& splits() {
 const Split& split_called(const std::string& name) {
   const auto it = splits().find(name);
   if (it != splits().end()) return it->second;
-  std::string known;
-  for (const auto& [key, split] : splits()) known += (known.empty() ? "" : ", ") + key;
   throw Error(ErrorCode::kUnimplemented,
-              "tokenizer.ggml.pre: expected one of " + known + "; got '" + name + "'");
+              "tokenizer.ggml.pre: expected one of " +
+                  joined_text(splits(), ", ", [](const auto& entry) { return entry.first; }) +
+                  "; got '" + name + "'");
 }
 
 Json object(std::initializer_list<std::pair<const char*, Json>> members) {

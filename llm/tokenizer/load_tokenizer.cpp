@@ -13,11 +13,6 @@ namespace {
 
 constexpr int64_t kMaxModelBytes = 64 << 20;
 
-/// A file of the folder; null if it is not there.
-Json optional_file(const std::filesystem::path& path) {
-  return std::filesystem::is_regular_file(path) ? read_json_file(path.string()) : Json();
-}
-
 bool in_vocabulary(int64_t id, const TokenizerParts& parts) {
   if (parts.model->vocabulary().token(id) != nullptr) return true;
   return std::any_of(parts.added.begin(), parts.added.end(),
@@ -57,9 +52,9 @@ std::optional<int64_t> named_id(const Json& config, const char* key, const Token
 void read_ends(const std::filesystem::path& folder, const Json& model_config,
                TokenizerParts& parts) {
   const Json* text_config = model_config.find("text_config");
-  const Json configs[] = {optional_file(folder / "generation_config.json"), model_config,
+  const Json configs[] = {optional_json_file(folder / "generation_config.json"), model_config,
                           text_config != nullptr ? *text_config : Json()};
-  const Json tokenizer_config = optional_file(folder / "tokenizer_config.json");
+  const Json tokenizer_config = optional_json_file(folder / "tokenizer_config.json");
   if (const auto bos = named_id(tokenizer_config, "bos_token", parts)) parts.bos = bos;
   if (const auto eos = named_id(tokenizer_config, "eos_token", parts)) parts.eos = eos;
   if (parts.eos) parts.stop_ids = {*parts.eos};
@@ -89,7 +84,7 @@ void add_token(AddedToken token, TokenizerParts& parts) {
 
 /// The tokens that the folder adds to those of tokenizer.model.
 void read_added(const std::filesystem::path& folder, TokenizerParts& parts) {
-  const Json plain = optional_file(folder / "added_tokens.json");
+  const Json plain = optional_json_file(folder / "added_tokens.json");
   if (plain.is_object()) {
     for (const auto& [content, id] : plain.as_object()) {
       AddedToken token;
@@ -99,7 +94,7 @@ void read_added(const std::filesystem::path& folder, TokenizerParts& parts) {
       add_token(std::move(token), parts);
     }
   }
-  const Json config = optional_file(folder / "tokenizer_config.json");
+  const Json config = optional_json_file(folder / "tokenizer_config.json");
   const Json* detailed = config.find("added_tokens_decoder");
   if (detailed == nullptr || !detailed->is_object()) return;
   for (const auto& [key, entry] : detailed->as_object()) {
@@ -121,7 +116,8 @@ void read_added(const std::filesystem::path& folder, TokenizerParts& parts) {
 TokenizerParts parts_from_sentence_piece_folder(const std::filesystem::path& folder,
                                                 std::string_view bytes) {
   SentencePieceModel model = parse_sentence_piece(bytes);
-  model.rules.begin_once = !optional_file(folder / "tokenizer_config.json").get("legacy", true);
+  model.rules.begin_once =
+      !optional_json_file(folder / "tokenizer_config.json").get("legacy", true);
   TokenizerParts parts = parts_from_sentence_piece(std::move(model));
   read_added(folder, parts);
   return parts;
@@ -156,7 +152,7 @@ TokenizerPtr load_tokenizer(const Checkpoint& checkpoint) {
     TokenizerParts parts =
         has_json ? parts_from_json(description) : parts_from_sentence_piece_folder(folder, bytes);
     read_ends(folder, checkpoint.config(), parts);
-    if (!has_json) read_added_ends(optional_file(folder / "tokenizer_config.json"), parts);
+    if (!has_json) read_added_ends(optional_json_file(folder / "tokenizer_config.json"), parts);
     return std::make_shared<const Tokenizer>(std::move(parts));
   } catch (const Error& problem) {
     throw Error(problem.code(), path + ": " + problem.what());

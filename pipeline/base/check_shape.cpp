@@ -3,16 +3,13 @@
 #include <ATen/ATen.h>
 
 #include "pipeline/base/error.h"
+#include "pipeline/base/joined_text.h"
 
 namespace lv {
 
 std::string shape_text(at::IntArrayRef shape) {
-  std::string text = "[";
-  for (size_t i = 0; i < shape.size(); ++i) {
-    if (i > 0) text += ", ";
-    text += shape[i] < 0 ? "*" : std::to_string(shape[i]);
-  }
-  return text + "]";
+  const auto size_text = [](int64_t size) { return size < 0 ? "*" : std::to_string(size); };
+  return "[" + joined_text(shape, ", ", size_text) + "]";
 }
 
 void check_shape(const at::Tensor& x, std::string_view name, std::initializer_list<int64_t> shape) {

@@ -1,5 +1,6 @@
 #include "pipeline/base/json.h"
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -217,6 +218,10 @@ Json parse_json(std::string_view text, std::string_view name) {
 
 Json read_json_file(const std::string& path, int64_t limit_bytes) {
   return parse_json(file_contents(path, limit_bytes), path);
+}
+
+Json optional_json_file(const std::string& path, int64_t limit_bytes) {
+  return std::filesystem::is_regular_file(path) ? read_json_file(path, limit_bytes) : Json();
 }
 
 }  // namespace lv

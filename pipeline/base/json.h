@@ -79,4 +79,7 @@ Json parse_json(std::string_view text, std::string_view name);
 /// Reads a file of JSON, at most `limit_bytes`. Throws kNotFound if it cannot be opened.
 Json read_json_file(const std::string& path, int64_t limit_bytes = 256 << 20);
 
+/// The same, and null where there is no such file.
+Json optional_json_file(const std::string& path, int64_t limit_bytes = 256 << 20);
+
 }  // namespace lv

@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "pipeline/base/error.h"
+#include "pipeline/base/joined_text.h"
 
 namespace lv {
 namespace {
@@ -17,13 +18,6 @@ T parse_number(const std::string& key, const std::string& text, const char* expe
                 key + ": expected " + expected + ", got '" + text + "'");
   }
   return value;
-}
-
-template <class Keys, class Name>
-std::string joined(const Keys& keys, Name name) {
-  std::string text;
-  for (const auto& key : keys) text += (text.empty() ? "" : ", ") + name(key);
-  return text;
 }
 
 }  // namespace
@@ -87,10 +81,9 @@ void Params::done(std::string_view component) const {
     if (!known_.contains(key)) unknown.insert(key);
   }
   if (unknown.empty()) return;
-  const auto self = [](const std::string& key) { return key; };
   throw Error(ErrorCode::kInvalidArgument,
-              std::string(component) + ": unknown option " + joined(unknown, self) +
-                  (known_.empty() ? " (it has none)" : "; known: " + joined(known_, self)));
+              std::string(component) + ": unknown option " + joined_text(unknown) +
+                  (known_.empty() ? " (it has none)" : "; known: " + joined_text(known_)));
 }
 
 }  // namespace lv

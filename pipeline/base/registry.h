@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "pipeline/base/error.h"
+#include "pipeline/base/joined_text.h"
 
 namespace lv {
 
@@ -33,10 +34,8 @@ class Registry {
   std::unique_ptr<T> make(std::string_view name, Args... args) const {
     const auto it = factories_.find(name);
     if (it == factories_.end()) {
-      std::string known;
-      for (const auto& [other, factory] : factories_) known += (known.empty() ? "" : ", ") + other;
-      throw Error(ErrorCode::kNotFound,
-                  kind_ + " '" + std::string(name) + "': not known; there are " + known);
+      throw Error(ErrorCode::kNotFound, kind_ + " '" + std::string(name) +
+                                            "': not known; there are " + joined_text(names()));
     }
     return it->second(std::forward<Args>(args)...);
   }

@@ -7,6 +7,7 @@
 #include <numbers>
 
 #include "pipeline/base/error.h"
+#include "pipeline/base/joined_text.h"
 
 namespace lv {
 namespace {
@@ -185,9 +186,8 @@ const Policy& policy_of(const std::string& kind) {
   for (const Policy& policy : kPolicies) {
     if (policy.kind == kind) return policy;
   }
-  std::string known;
-  for (const std::string& other : rope_kinds()) known += (known.empty() ? "" : ", ") + other;
-  throw Error(ErrorCode::kNotFound, "rope '" + kind + "': not known; there are " + known);
+  throw Error(ErrorCode::kNotFound,
+              "rope '" + kind + "': not known; there are " + joined_text(rope_kinds()));
 }
 
 }  // namespace

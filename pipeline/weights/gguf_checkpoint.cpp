@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "pipeline/base/error.h"
+#include "pipeline/base/joined_text.h"
 #include "pipeline/weights/gguf_language_model.h"
 #include "pipeline/weights/gguf_projector.h"
 
@@ -31,12 +32,6 @@ std::vector<std::string> gguf_files(const fs::path& folder) {
   return found;
 }
 
-std::string listed(const std::vector<std::string>& paths) {
-  std::string text;
-  for (const std::string& path : paths) text += (text.empty() ? "" : ", ") + path;
-  return text;
-}
-
 /// The projector beside a language model whose rows have its width; empty if there is none.
 std::string projector_beside(const std::string& path, int64_t width) {
   std::vector<std::string> fitting;
@@ -45,7 +40,7 @@ std::string projector_beside(const std::string& path, int64_t width) {
   }
   check(fitting.size() <= 1, ErrorCode::kInvalidArgument,
         path + ": expected one mmproj file beside it or a choice among them (or none), got " +
-            listed(fitting));
+            joined_text(fitting));
   return fitting.empty() ? std::string() : fitting.front();
 }
 
@@ -64,9 +59,9 @@ Checkpoint gguf_checkpoint(const std::string& path, const std::string& projector
 std::string gguf_in_folder(const std::string& folder) {
   std::vector<std::string> files = gguf_files(folder);
   std::erase_if(files, is_called_projector);
-  check(
-      files.size() <= 1, ErrorCode::kInvalidArgument,
-      folder + ": expected config.json or one GGUF file of a language model, got " + listed(files));
+  check(files.size() <= 1, ErrorCode::kInvalidArgument,
+        folder + ": expected config.json or one GGUF file of a language model, got " +
+            joined_text(files));
   return files.empty() ? std::string() : files.front();
 }
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "pipeline/base/error.h"
+#include "pipeline/base/joined_text.h"
 #include "pipeline/weights/gguf.h"
 #include "pipeline/weights/gguf_keys.h"
 
@@ -73,12 +74,9 @@ const Architecture& architecture_of(const std::string& path, const Json& metadat
   const std::string name = metadata.get("general.architecture", "");
   const auto it = std::ranges::find(kArchitectures, name, &Architecture::name);
   if (it != kArchitectures.end()) return *it;
-  std::string known;
-  for (const Architecture& one : kArchitectures) {
-    known += (known.empty() ? "" : ", ") + std::string(one.name);
-  }
   throw Error(ErrorCode::kUnimplemented,
-              path + ": architecture '" + name + "' is not read here; there are " + known);
+              path + ": architecture '" + name + "' is not read here; there are " +
+                  joined_text(kArchitectures, ", ", &Architecture::name));
 }
 
 void set_rope(const GgufKeys& keys, Json& config) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "pipeline/base/error.h"
+#include "pipeline/base/joined_text.h"
 #include "pipeline/weights/gguf.h"
 #include "pipeline/weights/gguf_keys.h"
 
@@ -339,11 +340,9 @@ GgufPart with_projector(GgufPart text, const std::string& path) {
         ErrorCode::kInvalidArgument, path + ": expected a projector (mmproj), got another model");
   const Kind* kind = kind_of(file);
   if (kind == nullptr) {
-    std::string known;
-    for (const Kind& one : kinds()) known += (known.empty() ? "" : ", ") + std::string(one.name);
-    throw Error(ErrorCode::kUnimplemented, path + ": projector '" +
-                                               file.clip.text("projector_type", "") +
-                                               "' is not read here; there are " + known);
+    throw Error(ErrorCode::kUnimplemented,
+                path + ": projector '" + file.clip.text("projector_type", "") +
+                    "' is not read here; there are " + joined_text(kinds(), ", ", &Kind::name));
   }
   check(file.has(kind->last), ErrorCode::kInvalidArgument,
         path + ": expected a tensor " + kind->last + ", got none");

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "pipeline/base/error.h"
+#include "pipeline/base/joined_text.h"
 
 namespace lv::services {
 
@@ -23,10 +24,9 @@ std::string camera_view(std::string_view name) {
   std::ranges::replace_if(
       view, [](char c) { return c == '_' || c == '-'; }, ' ');
   if (const auto other = others.find(view); other != others.end()) view = other->second;
-  std::string listed;
-  for (const std::string& each : camera_views()) listed += (listed.empty() ? "" : ", ") + each;
   check(std::ranges::find(camera_views(), view) != camera_views().end(),
-        ErrorCode::kInvalidArgument, "view '" + std::string(name) + "': expected one of " + listed);
+        ErrorCode::kInvalidArgument,
+        "view '" + std::string(name) + "': expected one of " + joined_text(camera_views()));
   return view;
 }
 

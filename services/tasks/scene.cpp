@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <map>
 
+#include "pipeline/base/joined_text.h"
 #include "services/tasks/clip.h"
 
 namespace lv::services {
@@ -89,12 +90,6 @@ void add_words(std::vector<Scene>& scenes, const TaskResult& result) {
       }
     }
   }
-}
-
-std::string joined_text(const std::vector<std::string>& parts, const char* between) {
-  std::string text;
-  for (const std::string& part : parts) text += (text.empty() ? "" : between) + part;
-  return text;
 }
 
 std::string trimmed(const std::string& text) {

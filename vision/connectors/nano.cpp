@@ -6,6 +6,7 @@
 
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
+#include "pipeline/base/joined_text.h"
 #include "pipeline/nn/linear.h"
 #include "pipeline/nn/norm.h"
 #include "vision/connectors/connector.h"
@@ -21,12 +22,6 @@ std::vector<std::string> views_of(const Json& config) {
   std::vector<std::string> views;
   for (const Json& view : config.at("views").as_array()) views.push_back(view.as_string());
   return views;
-}
-
-std::string listed(const std::vector<std::string>& names) {
-  std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
-  return text;
 }
 
 int64_t rows_of(const WeightScope& scope, const char* name) { return scope.shape(name).at(0); }
@@ -113,7 +108,7 @@ class NanoConnector : public Connector {
     if (view.empty()) return 0;
     const auto found = std::ranges::find(view_names_, view);
     check(found != view_names_.end(), ErrorCode::kInvalidArgument,
-          "view '" + view + "': expected one of " + listed(view_names_));
+          "view '" + view + "': expected one of " + joined_text(view_names_));
     return found - view_names_.begin();
   }
 
