@@ -59,12 +59,12 @@ def background(random, kind):
     return Image.fromarray(np.clip(values + random.normal(0, 3, (SIDE, SIDE, 1)), 0, 255).astype(np.uint8))
 
 
-def path(random, motion, slots, slot):
-    """Where a thing's middle is and how large it is, [TIMES, 3] fractions (x, y, side), for one of `slots` columns."""
+def path(random, motion, slots, slot, times=TIMES):
+    """Where a thing's middle is and how large it is, [times, 3] fractions (x, y, side), for one of `slots` columns."""
     x, y = (slot + .5) / slots + random.uniform(-.04, .04), random.uniform(.42, .58)
     size = random.uniform(.42, .6) if slots == 2 else random.uniform(.45, .8)
-    at = np.repeat([[x, y, size]], TIMES, 0)
-    move = np.linspace(-.5, .5, TIMES)
+    at = np.repeat([[x, y, size]], times, 0)
+    move = np.linspace(-.5, .5, times)
     reach = random.uniform(.22, .4) / slots
     at[:, 0] += {"moves to the left": -1, "moves to the right": 1}.get(motion, 0) * move * reach * 1.6
     at[:, 1] += {"rises": -1, "sinks": 1}.get(motion, 0) * move * random.uniform(.25, .45)
@@ -92,12 +92,36 @@ def lit(random, stamp):
     return Image.merge("RGBA", [band.point(lambda v, k=gain * random.uniform(.95, 1.05): min(int(v * k), 255)) for band in (red, green, blue)] + [alpha])
 
 
-def sample(seed, assets, held_out=False):
+def framed(random, stamp, base, motion, times):
+    """Pictures and boxes of one thing that fills the frame, as photographs do: the camera is what moves, if anything."""
+    at = path(random, motion, 1, 0, times)
+    at[:, 2] *= random.uniform(1.3, 1.7)
+    pictures, boxes = [], []
+    for x, y, side in at:
+        picture = base.copy()
+        boxes.append([pasted(picture, stamp, x, y, side)])
+        pictures.append(picture)
+    return pictures, boxes
+
+
+def grained(random, pictures):
+    """[T, SIDE, SIDE, 3] with the blur, the light and the noise of a sensor, which differ from picture to picture."""
+    blur = random.uniform(.2, .8) if random.random() < .3 else 0
+    grain = random.uniform(0, 6) if random.random() < .7 else 0
+    out = np.stack([np.asarray(each.filter(ImageFilter.BoxBlur(blur)) if blur else each) for each in pictures])
+    if not grain:
+        return out
+    noise = random.normal(0, grain, (len(out), SIDE, SIDE, 1)).astype(np.float32) + random.normal(0, grain / 4, (len(out), 1, 1, 1)).astype(np.float32)
+    return np.clip(out + noise, 0, 255).astype(np.uint8)
+
+
+def sample(seed, assets, held_out=False, times=TIMES):
     """Pictures uint8 [1, times, 224, 224, 3] and the Item. Shows only stamps that are held out, or only those that are not."""
     random = seeds.generator(seed, "photos")
     pool = [stamp for stamp in assets.stamps if stamp["held_out"] == held_out]
     count = 1 if random.random() < .65 else 2
-    full = count == 1 and random.random() < .3      # fills the frame, as photographs do
+    full = count == 1 and random.random() < .5
+    still = times == 1 or random.random() < (.5 if full else .1)     # nothing moves
     kind = choose(random, tuple(BACKGROUNDS))
     base = background(random, kind)
     things = []
@@ -105,21 +129,19 @@ def sample(seed, assets, held_out=False):
         stamp = choose(random, pool)
         while any(stamp["name"] == other["name"] for other, *_ in things):
             stamp = choose(random, pool)
-        motion = choose(random, tuple(MOTIONS))
-        at = path(random, motion, count, slot)
-        if full:
-            at[:, 2] *= random.uniform(1.3, 1.7)
-        things.append((stamp, motion, at, lit(random, assets.stamp(stamp["file"]))))
-    frames, boxes = [], []
-    blur = random.uniform(.2, .8) if random.random() < .3 else 0
-    for t in range(TIMES):
-        frame = base.copy()
-        boxes.append([pasted(frame, picture, *at[t]) for _, _, at, picture in things])
-        frames.append(np.asarray(frame.filter(ImageFilter.BoxBlur(blur)) if blur else frame))
-    times = [round(t * .5, 2) for t in range(TIMES)]
-    agents = [Agent(stamp["name"], "", motion, "front", boxes[-1][i], 0.0, times[-1]) for i, (stamp, motion, *_) in enumerate(things)]
-    return np.stack(frames)[None], Item("photos", seed, ["front"], times, captions(random, agents, kind),
-                                        {"background": kind, "held out": held_out}, agents, questions=questions(random, agents))
+        motion = "stays still" if still else choose(random, tuple(MOTIONS))
+        things.append((stamp, motion, path(random, motion, count, slot, times), lit(random, assets.stamp(stamp["file"]))))
+    if full:
+        (stamp, motion, _, picture), = things
+        frames, boxes = framed(random, picture, base, motion, times)
+    else:
+        frames, boxes = [base.copy() for _ in range(times)], []
+        for t, frame in enumerate(frames):
+            boxes.append([pasted(frame, picture, *at[t]) for _, _, at, picture in things])
+    seconds = [round(t * .5, 2) for t in range(times)]
+    agents = [Agent(stamp["name"], "", motion, "front", boxes[-1][i], 0.0, seconds[-1]) for i, (stamp, motion, *_) in enumerate(things)]
+    return grained(random, frames)[None], Item("photos", seed, ["front"], seconds, captions(random, agents, kind),
+                                               {"background": kind, "held out": held_out}, agents, questions=questions(random, agents))
 
 
 def captions(random, agents, kind, variants=2):
