@@ -1,4 +1,5 @@
 """Micro-batches: samples of one task and one shape, made by worker processes in an order that depends on the seed alone."""
+import collections
 import dataclasses
 import shutil
 
@@ -7,6 +8,7 @@ import torch
 
 from . import photos, prompts, seeds, speech
 from .driving import sample as driving
+from .model import step
 from .model.connector import VIEWS
 from .pages import sample as pages
 from .seeds import choose
@@ -17,7 +19,10 @@ from .truth import Agent, Item
 EVERY = (("driving", 64, 1), ("photos", 64, 1))
 IN_TURN = (("pages", 64, 1), ("driving", 16, 3), ("naming", 48, 1), ("pages", 64, 1), ("driving", 8, 6))
 KEEPS = {1: (1.0, 1.0, .5, .25, .1), 3: (.5, .25, .1), 6: (.5, .25, .1)}    # by how many views there are
-TURNS = {"driving": 6, "photos": 4, "naming": 2, "pages": 4}
+LENGTHS = {("driving", 1): (8, 8, 8, 8, 8, 4), ("photos", 1): (4, 4, 4, 4, 8, 1)}     # numbers of pictures, drawn anew for each micro-batch
+TURNS = {"driving": 7, "photos": 3, "naming": 2, "pages": 4}       # questions besides the assessment and
+CAPTIONS = {"driving": 1, "photos": 1, "naming": 1, "pages": 1}
+WEIGHTS = {"driving": 1.5, "photos": 1.0, "naming": 1.0, "pages": .5}
 RECORDED = .3       # share of driving scenes whose traffic is SUMO's
 SPOKEN = .2         # share of clips over which somebody speaks
 
@@ -25,7 +30,7 @@ SPOKEN = .2         # share of clips over which somebody speaks
 @dataclasses.dataclass
 class Batch:
     """Pictures uint8 [B, V, T, H, W, 3] (of naming without channels), views [B, V], times [B, T]; turns of each item. `classes` (naming alone) has
-    what each item invents: a list of (class, path [T, 3]). `scripts` are those of prompts.nameless, where workers made them."""
+    what each item invents: a list of (class, path [T, 3]). `lesson` is step.lesson(), where workers made it; items and turns stay with them then."""
     task: str
     keep: float
     pictures: torch.Tensor
@@ -34,11 +39,7 @@ class Batch:
     items: list
     turns: list
     classes: list
-    scripts: list | None = None
-
-    def pin_memory(self):
-        """Page-locked pictures, as a loader asks for."""
-        return dataclasses.replace(self, pictures=torch.as_tensor(self.pictures).pin_memory())
+    lesson: object = None
 
 
 def naming(random, seed, names):
@@ -53,19 +54,20 @@ def naming(random, seed, names):
     return item, (number, photos.path(random, motion, 1, 0))
 
 
-def driven(seed, views, assets):
+def driven(seed, views, assets, times=None):
     """Of scripted scenes and, where traffic was recorded, of that."""
     if assets.traffic and seeds.generator(seed, "traffic").random() < RECORDED:
-        return driving.sample(seed, views, make=assets.traffic.maker(seed))
-    return driving.sample(seed, views)
+        return driving.sample(seed, views, make=assets.traffic.maker(seed), count=times)
+    return driving.sample(seed, views, count=times)
 
 
-def made(task, seed, views, assets, held_out=False):
-    """(pictures, item, invented class or None) of one seed."""
+def made(task, seed, views, assets, held_out=False, times=None):
+    """(pictures, item, invented class or None) of one seed; `times` is the number of pictures where it is not the usual one."""
     if task == "naming":
         item, invented = naming(seeds.generator(seed, "naming"), seed, assets.classes)
         return np.zeros((1, photos.TIMES, photos.SIDE, photos.SIDE, 3), np.uint8), item, invented
-    pictures, item = {"driving": lambda: driven(seed, views, assets), "photos": lambda: photos.sample(seed, assets, held_out),
+    pictures, item = {"driving": lambda: driven(seed, views, assets, times),
+                      "photos": lambda: photos.sample(seed, assets, held_out, times or photos.TIMES),
                       "pages": lambda: pages.sample(seed, assets)}[task]()
     random = seeds.generator(seed, "speech")
     if task != "pages" and random.random() < SPOKEN:
@@ -82,9 +84,12 @@ def batch(task, keep, samples, turns):
                  list(items), turns, list(classes))
 
 
+ECHOES, ECHO_STEPS = 2, 6     # how often what was drawn is trained on, each time with other questions and another keep ratio, and how many steps later
+
+
 class Training(torch.utils.data.Dataset):
-    """All micro-batches of step `start` + index of a run, so that every worker has the same to do; each item has a seed of its own, below
-    seeds.EVALUATION_FROM. `small` divides the items of each micro-batch, for tests."""
+    """All micro-batches of drawing `start` + index of a run, for ECHOES steps, so that every worker has the same to do; each item has a seed of its own,
+    below seeds.EVALUATION_FROM. `small` divides the items of each micro-batch, for tests."""
 
     def __init__(self, assets, tokenizer, start, length, small=1, shared=True):
         self.assets, self.tokenizer, self.start, self.length, self.small, self.shared = assets, tokenizer, start, length, small, shared
@@ -93,32 +98,72 @@ class Training(torch.utils.data.Dataset):
         return self.length
 
     def __getitem__(self, index):
-        step = self.start + index
-        parts = (*EVERY, IN_TURN[step % len(IN_TURN)])
-        return [self.micro(step * len(parts) + i, *part) for i, part in enumerate(parts)]
+        number = self.start + index
+        parts = (*EVERY, IN_TURN[number % len(IN_TURN)])
+        drawn = [self.micro(number * len(parts) + i, *part) for i, part in enumerate(parts)]
+        return [[micro[echo] for micro in drawn] for echo in range(ECHOES)]
 
     def micro(self, number, task, count, views):
+        """The same items ECHOES times."""
         random = seeds.generator(number, "batches")
-        samples, turns = [], []
-        for i in range(max(count // self.small, 1)):
-            sample = made(task, seeds.training_seed((number * 64 + i) % seeds.EVALUATION_FROM), views, self.assets)
-            asked = prompts.turns_of(sample[1], random)
-            turns.append([asked[k] for k in random.permutation(len(asked))[:TURNS[task]]])
-            samples.append(sample)
-        got = batch(task, choose(random, KEEPS[views]), samples, turns)
-        got.scripts = [prompts.nameless(self.tokenizer, item, own) for item, own in zip(got.items, turns)]
-        if not self.shared:
-            got.pictures = got.pictures.numpy()     # travels through a pipe
-        return got
+        times = choose(random, LENGTHS.get((task, views), (None,)))
+        samples = [made(task, seeds.training_seed((number * 64 + i) % seeds.EVALUATION_FROM), views, self.assets, times=times)
+                   for i in range(max(count // self.small, 1))]
+        first = None
+        echoes = []
+        for _ in range(ECHOES):
+            got = batch(task, choose(random, KEEPS[views]), samples, [taught(sample[1], random) for sample in samples])
+            got.lesson = step.lesson(self.tokenizer, got.items, got.turns, tuple(side // 32 for side in got.pictures.shape[3:5]))
+            got.items, got.turns = [], []
+            first = first if first is not None else got.pictures if self.shared else got.pictures.numpy()     # arrays travel through a pipe
+            got.pictures = first
+            echoes.append(got)
+        return echoes
 
 
-PREFETCHED = 3                  # steps a worker
-SHARED_BYTES = 160 << 20        # of a step's pictures
+def taught(item, random):
+    """What is asked of an item in training, in any order: always its assessment, one caption more often than not, and some of its questions."""
+    turns = prompts.turns_of(item, random)
+    always = [turn for turn in turns if turn.kind == "assess"]
+    captions = [turn for turn in turns if turn.kind.startswith("caption")]
+    others = [turn for turn in turns if turn.kind != "assess" and not turn.kind.startswith("caption")]
+    kept = always + [captions[k] for k in random.permutation(len(captions))[:CAPTIONS[item.task]]]
+    kept += [others[k] for k in random.permutation(len(others))[:TURNS[item.task]]]
+    return [kept[k] for k in random.permutation(len(kept))]
+
+
+class Echoed:
+    """Steps of a loader of drawings, each drawing's echoes ECHO_STEPS drawings apart, page-locked where `pinned`."""
+
+    def __init__(self, source, pinned):
+        self.source, self.pinned, self.later, self.ready = source, pinned, collections.deque(), collections.deque()
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if not self.ready:
+            first, *others = next(self.source)
+            if self.pinned:
+                for i, batch in enumerate(first):
+                    batch.pictures = torch.as_tensor(batch.pictures).pin_memory()
+                    for other in others:
+                        other[i].pictures = batch.pictures
+            self.ready.append(first)
+            self.later.extend(others)
+            if len(self.later) > ECHO_STEPS:
+                self.ready.append(self.later.popleft())
+        return self.ready.popleft()
+
+
+PREFETCHED = 2                  # drawings a worker
+SHARED_BYTES = 160 << 20        # of a drawing's pictures
 
 
 def loader(assets, tokenizer, start, length, workers, small=1):
-    """Steps `start` to `start + length` in order. Begin before anything is on a GPU: workers are forked."""
+    """Steps from drawing `start` on, in order. Begin before anything is on a GPU: workers are forked."""
     shared = shutil.disk_usage("/dev/shm").free > SHARED_BYTES * (PREFETCHED + 1) * max(workers, 1)
     options = {"prefetch_factor": PREFETCHED, "multiprocessing_context": "fork"} if workers else {}
-    return torch.utils.data.DataLoader(Training(assets, tokenizer, start, length, small, shared), batch_size=None, num_workers=workers,
-                                       pin_memory=torch.cuda.is_available(), **options)
+    drawings = torch.utils.data.DataLoader(Training(assets, tokenizer, start, length, small, shared), batch_size=None, num_workers=workers,
+                                           collate_fn=lambda drawn: drawn, **options)
+    return Echoed(iter(drawings), torch.cuda.is_available())

@@ -1,5 +1,7 @@
 """An item as a conversation: what stands behind the visual tokens in the first message, the questions, the answers."""
 import dataclasses
+import functools
+import re
 
 from . import photos, speech
 from .driving import words
@@ -10,6 +12,7 @@ CAPTION_PROMPTS = {"driving": words.CAPTION_PROMPTS, "photos": photos.PROMPTS, "
 END = "<|im_end|>"
 ANSWER = f"{END}\n<|im_start|>assistant\n"
 NEXT = "\n<|im_start|>user\n"
+FACT = 4.0      # how much more a token counts that tells what is seen than one that holds the sentence together
 
 
 @dataclasses.dataclass
@@ -63,13 +66,27 @@ def context(item, names):
     return text, spans
 
 
+@functools.lru_cache(4096)
+def phrases(*told):
+    return re.compile(r"\b(?:" + "|".join(re.escape(x) for x in sorted(told, key=len, reverse=True)) + r")\b|\d[\d.]*")
+
+
+def facts_of(item):
+    """A pattern of what in an answer tells what is seen; None for pages, where all of it is read."""
+    if item.task == "driving":
+        return phrases(*words.SEEN)
+    if item.task == "pages":
+        return None
+    return phrases("left", "right", *(agent.name for agent in item.agents), *(text for texts in photos.MOTIONS.values() for text in texts))
+
+
 @dataclasses.dataclass
 class Script:
-    """Token ids behind the visual tokens. `labelled` are places of ids to be learnt; `answers` (from, to) places of each answer
-    without its end mark;
-    `lines` places of each written line."""
+    """Token ids behind the visual tokens. `labelled` are places of ids to be learnt, `weights` how much each counts; `answers` (from, to) places of each
+    answer without its end mark; `lines` places of each written line."""
     ids: list
     labelled: list
+    weights: list
     answers: list
     lines: list
 
@@ -78,7 +95,8 @@ def nameless(tokenizer, item, turns):
     """The conversation of an item without the classifier's names; the last answer may be empty, to be continued."""
     told, spans = context(item, [])
     first = tokenizer.encode(told + "\n" + turns[0].question + ANSWER)
-    made = Script(list(first.ids), [], [], [])
+    made = Script(list(first.ids), [], [], [], [])
+    telling = facts_of(item)
     for start, end in spans:
         inside = [i for i, (a, b) in enumerate(first.offsets) if b > start and a < end]
         made.lines.append((inside[0], inside[-1] + 1) if inside else (0, 0))
@@ -86,10 +104,12 @@ def nameless(tokenizer, item, turns):
         if i:
             made.ids += tokenizer.encode(NEXT + turn.question + ANSWER).ids
         if turn.answer:
-            answer = tokenizer.encode(turn.answer + END).ids
-            made.answers.append((len(made.ids), len(made.ids) + len(answer) - 1))
-            made.labelled += range(len(made.ids), len(made.ids) + len(answer))
-            made.ids += answer
+            answer = tokenizer.encode(turn.answer + END)
+            places = [match.span() for match in telling.finditer(turn.answer)] if telling else []
+            made.answers.append((len(made.ids), len(made.ids) + len(answer.ids) - 1))
+            made.labelled += range(len(made.ids), len(made.ids) + len(answer.ids))
+            made.weights += [FACT if any(b > start and a < end for start, end in places) else 1.0 for a, b in answer.offsets]
+            made.ids += answer.ids
     return made
 
 
@@ -97,7 +117,7 @@ def named(tokenizer, names, script):
     """A script of nameless() with the names before it. The line break behind them is a token of its own, so that nothing else changes."""
     first = tokenizer.encode(seen(names)).ids
     n = len(first)
-    return Script(first + script.ids, [i + n for i in script.labelled], [(a + n, b + n) for a, b in script.answers],
+    return Script(first + script.ids, [i + n for i in script.labelled], script.weights, [(a + n, b + n) for a, b in script.answers],
                   [(a + n, b + n) for a, b in script.lines])
 
 

@@ -72,7 +72,7 @@ def continued(model, x, lengths, groups):
 
 def rests_on(model, item, script, middle, said, row_of, opening, count, grid):
     """The box (union), view and time of what the pointer gives; empty where there is nothing to point at."""
-    (groups,), _ = step.groups_of(middle.float(), [script], item, opening, count)
+    (groups,), _ = step.groups_of(middle.float(), [script], bool(item.lines), opening, count)
     if not len(groups) or not len(said):
         return {"box": [], "view": "", "time": 0.0, "sure": 0.0}
     rows, sure = model.pointer.point(groups, said.float().mean(0))

@@ -1,4 +1,5 @@
 """Training, in pieces that go on where the last one stopped, and a smoke run that learns eight items by heart."""
+import contextlib
 import json
 import math
 import time
@@ -31,28 +32,69 @@ def rate_share(at, left, warm_up=WARM_UP):
     return min((at + 1) / warm_up, 1.0, max(left / FALLING, 0.0))
 
 
-def one_step(model, optimizer, micro, device, random, share, half=None):
-    """Accumulates the gradients of micro-batches and moves. Gives what was lost in each: numbers on the device, for told(). Waits for nothing but
-    the names in each micro-batch's prompts."""
+class Ahead:
+    """The steps' micro-batches with what step.look() finds in them. On a GPU it looks at those of the next step while the last one is still learnt from."""
+
+    def __init__(self, model, source, device, seed, half):
+        self.model, self.source, self.device, self.seed, self.half = model, source, device, seed, half
+        self.stream = torch.cuda.Stream() if device.type == "cuda" else None
+        self.waited = 0.0
+
+    def look(self, number):
+        random, begin = torch.Generator().manual_seed(self.seed * 1_000_003 + number), time.monotonic()
+        micro = next(self.source)
+        self.waited = time.monotonic() - begin
+        with torch.cuda.stream(self.stream) if self.stream else contextlib.nullcontext(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+            found = [step.look(self.model, batch, self.device, random) for batch in micro]
+        return micro, found, random, self.stream.record_event() if self.stream else None
+
+    def seen(self, looked):
+        """[(micro-batch, Look, names)] of a step that was looked at."""
+        micro, found, random, done = looked
+        if done:
+            done.synchronize()
+            here = torch.cuda.current_stream()
+            here.wait_event(done)
+            for each in found:
+                for x in (each.pictures, each.cells, each.seen):
+                    x.record_stream(here)
+        return [(batch, each, step.names_of(self.model, each, random)) for batch, each in zip(micro, found)]
+
+
+def one_step(model, optimizer, seen, device, share, half):
+    """Accumulates the gradients of micro-batches [(batch, Look, names)] and moves. Gives what was lost in each: numbers on the device. Waits
+    for nothing."""
     for group in optimizer.param_groups:
         group["lr"] = group["full"] * share
     optimizer.zero_grad(set_to_none=True)
     lost = []
-    for batch in micro:
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda" if half is None else half):
-            found = step.losses(model, batch, device, random)
-        (step.weighted(found) / len(micro)).backward()
-        lost.append({"task": batch.task, "views": batch.pictures.shape[1], "keep": batch.keep, **{key: x.detach() for key, x in found.items()}})
+    with model.language.added_once():
+        for batch, look, names in seen:
+            with torch.autocast(device.type, torch.bfloat16, enabled=half):
+                found = step.losses(model, batch, look, names)
+            (step.weighted(found) * batches.WEIGHTS[batch.task] / len(seen)).backward()
+            lost.append({"task": batch.task, "views": batch.pictures.shape[1], "keep": batch.keep, **{key: x.detach() for key, x in found.items()}})
     norm = torch.nn.utils.clip_grad_norm_([x for group in optimizer.param_groups for x in group["params"]], CLIP)
     optimizer.step()
     lost[0]["norm"] = norm.detach()
     return lost
 
 
-def told(lost):
-    """What one_step gave, in plain numbers; waits for the device once."""
-    numbers = iter(torch.stack([x.float() for each in lost for x in each.values() if torch.is_tensor(x)]).tolist())
-    return [{key: round(next(numbers), 4) if torch.is_tensor(x) else x for key, x in each.items()} for each in lost]
+class Told:
+    """What one_step gave, on its way into plain numbers."""
+
+    def __init__(self, lost):
+        self.lost = lost
+        numbers = torch.stack([x.float() for each in lost for x in each.values() if torch.is_tensor(x)])
+        self.numbers = numbers.to("cpu", non_blocking=True)
+        self.done = torch.cuda.current_stream().record_event() if numbers.is_cuda else None
+
+    def read(self):
+        """Waits for the device to have come so far."""
+        if self.done:
+            self.done.synchronize()
+        numbers = iter(self.numbers.tolist())
+        return [{key: round(next(numbers), 4) if torch.is_tensor(x) else x for key, x in each.items()} for each in self.lost]
 
 
 class Run:
@@ -60,7 +102,7 @@ class Run:
     losses.jsonl. `small` divides micro-batches, for tests; `half` forces autocast on or off."""
 
     def __init__(self, assets, out, workers, seed=1, small=1, compiled=False, half=None):
-        self.out, self.seed, self.half = Path(out), seed, half
+        self.out, self.seed = Path(out), seed
         self.out.mkdir(parents=True, exist_ok=True)
         self.done, self.seconds, state = 0, 0.0, None
         if (self.out / "state.pt").exists():
@@ -72,14 +114,14 @@ class Run:
         self.fresh = 0 if state and "optimizer" in state else self.done     # the step at which moments began
         # Workers are forked before anything is on the GPU, and draw while the model is read.
         tokens = gguf_file.tokenizer(gguf_file.header(assets.folder / "smollm2.gguf"))
-        self.source = iter(batches.loader(assets, tokens, self.done, MOST_STEPS - self.done, workers, small))
+        self.source = iter(batches.loader(assets, tokens, self.done // batches.ECHOES, MOST_STEPS, workers, small))
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.set_float32_matmul_precision("high")
         torch.manual_seed(seed)
         self.model = Nano(assets, dtype=torch.bfloat16 if self.device.type == "cuda" else torch.float32).to(self.device).train()
+        self.half = self.device.type == "cuda" if half is None else half
         if compiled:
-            for layer in self.model.language.layers:
-                layer.compile(dynamic=True)
+            self.model.language.layer_of = torch.compile(self.model.language.layer_of, dynamic=True)
         self.optimizer = optimizer_of(self.model)
         if self.fresh:
             self.model.load(self.out / "nano.safetensors")
@@ -88,19 +130,31 @@ class Run:
                 for name, x in self.model.trained().items():
                     x.copy_(state["weights"][name])
             self.optimizer.load_state_dict(state["optimizer"])
+        self.ahead, self.looked, self.started = Ahead(self.model, self.source, self.device, seed, self.half), None, None
+        self.last = time.monotonic()
 
     def step(self, left):
-        """One step with the share `left` of the whole training to come: its record."""
-        random = torch.Generator().manual_seed(self.seed * 1_000_003 + self.done)
-        share, begin = rate_share(self.done - self.fresh, left), time.monotonic()
-        micro = next(self.source)
-        waited = time.monotonic() - begin
-        lost = told(one_step(self.model, self.optimizer, micro, self.device, random, share, self.half))
+        """Starts one step with the share `left` of the whole training to come; gives the record of the one before, or None: so the device never waits."""
+        share = rate_share(self.done - self.fresh, left)
+        if self.looked is None:
+            self.looked = self.ahead.look(self.done)
+        seen, waited = self.ahead.seen(self.looked), self.ahead.waited
+        lost = one_step(self.model, self.optimizer, seen, self.device, share, self.half)
         self.done += 1
-        took = time.monotonic() - begin
+        started = (Told(lost), {"step": self.done, "share": round(share, 4)}, waited)
+        self.looked = self.ahead.look(self.done)
+        before, self.started = self.record(), started
+        return before
+
+    def record(self):
+        """Of the step that was started last, when it is done; None if there is none."""
+        if self.started is None:
+            return None
+        (told, about, waited), self.started = self.started, None
+        micro, now = told.read(), time.monotonic()
+        took, self.last = now - self.last, now
         self.seconds += took
-        return {"step": self.done, "share": round(share, 4), "seconds": round(self.seconds, 2), "took": round(took, 3), "waited": round(waited, 3),
-                "micro": lost}
+        return {**about, "seconds": round(self.seconds, 2), "took": round(took, 3), "waited": round(waited, 3), "micro": micro}
 
     def save(self, everything=True):
         """Each file is whole at any time."""
@@ -126,16 +180,20 @@ def train(assets, out, minutes, more=0.0, workers=14, steps=MOST_STEPS, **option
     print(f"step {run.done}, {run.seconds:.0f} s of training so far, ready after {time.monotonic() - begin:.1f} s", flush=True)
     saved = time.monotonic()
     with open(run.out / "losses.jsonl", "a") as log:
+        def keep(line):
+            if line:
+                log.write(json.dumps(line) + "\n")
+                log.flush()
+                if not all(math.isfinite(each["answer"]) for each in line["micro"]):
+                    raise ValueError(f"step {line['step']}: expected finite losses, got {line['micro']}")
+
         while run.done < steps and (left := begin + minutes * 60 - time.monotonic()) > 0:
             left += more * 60
-            line = run.step(left / (run.seconds + left))
-            log.write(json.dumps(line) + "\n")
-            log.flush()
-            if not all(math.isfinite(each["answer"]) for each in line["micro"]):
-                raise ValueError(f"step {run.done}: expected finite losses, got {line['micro']}")
+            keep(run.step(left / (run.seconds + left)))
             if time.monotonic() - saved > SAVED_SECONDS:
                 run.save(everything=False)
                 saved = time.monotonic()
+        keep(run.record())
     run.save()
     return run.done
 
@@ -162,7 +220,8 @@ def smoke(assets, out, steps, seed=1):
     out.mkdir(parents=True, exist_ok=True)
     with open(out / "smoke.jsonl", "w") as log:
         for done in range(steps):
-            lost = told(one_step(model, optimizer, micro, torch.device("cpu"), torch.Generator().manual_seed(0), rate_share(done, 1 - done / steps, 5)))
+            ahead = Ahead(model, iter([micro]), torch.device("cpu"), 0, False)
+            lost = Told(one_step(model, optimizer, ahead.seen(ahead.look(0)), torch.device("cpu"), rate_share(done, 1 - done / steps, 5), False)).read()
             mean = sum(each["answer"] for each in lost) / len(lost)
             log.write(json.dumps({"step": done + 1, "answer": round(mean, 4), "micro": lost}) + "\n")
             print(f"step {done + 1}: {mean:.4f}", flush=True)

@@ -73,11 +73,13 @@ def judged(random, scene, agents):
     return risk, cause
 
 
-def sample(seed, view_count=None, level=None, make=scripted):
-    """Pictures uint8 [views, times, 224, 224, 3] and the Item. `make(random, times, views, level)` gives the scene."""
+def sample(seed, view_count=None, level=None, make=scripted, count=None):
+    """Pictures uint8 [views, times, 224, 224, 3] and the Item. `make(random, times, views, level)` gives the scene, of `count` times where it is not the
+    usual number."""
     random = seeds.generator(seed, "driving")
     views = cameras_of(random, view_count or int(random.choice([1, 2, 3, 6], p=[.7, .1, .1, .1])))
-    count, steps = ONE_VIEW if len(views) == 1 else MORE_VIEWS
+    usual, steps = ONE_VIEW if len(views) == 1 else MORE_VIEWS
+    count = count or usual
     times = np.arange(count) * round(float(random.uniform(*steps)), 2)
     wanted = level or choose(random, ("low", "medium", "high"))
     while True:

@@ -4,6 +4,7 @@ import re
 
 from ..seeds import choose
 from ..truth import Evidence, Question
+from .scene import COLORS
 
 MOTIONS = {
     "drives ahead": ("drives ahead of us", "is driving in front of us"),
@@ -69,6 +70,9 @@ CAPTION_PROMPTS = {
 }
 PLURALS = {"car": "cars", "van": "vans", "truck": "trucks", "bus": "buses", "motorcycle": "motorcycles", "cyclist": "cyclists",
            "pedestrian": "pedestrians"}
+# Words that tell what is seen, for whom they are to weigh more.
+SEEN = (*COLORS, *PLURALS, *(text for texts in MOTIONS.values() for text in texts), *RISKS, *LIGHTS, "drives", "brakes", "stands still", "slow down", "yes", "no",
+        "none", "nothing")
 
 
 def thing(agent):

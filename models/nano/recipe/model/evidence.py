@@ -5,7 +5,6 @@ second step on, and what was pointed at cannot be again."""
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.nn.utils.rnn import pad_sequence
 
 WIDTH = 192
 MOST = 4
@@ -27,13 +26,11 @@ class EvidencePointer(nn.Module):
         u = self.vector(torch.tanh(keys + self.mix(state)[:, None])).squeeze(-1)
         return u.masked_fill(taken, -torch.inf)
 
-    def loss(self, groups, counts, answers, targets):
-        """groups [N, G, D] of which the first counts [N] exist, answers [N, D], targets: for each which groups in which order, at least one.
-        [N] mean nats a step, the end being the last."""
+    def loss(self, groups, counts, answers, wanted):
+        """groups [N, G, D] of which the first counts [N] exist, answers [N, D], wanted [N, steps]: 1 + which group, 0 the end, IGNORED behind it and
+        wherever there is nothing to point at. The mean nats a step, over those that have any."""
         keys, state, taken = self.opened(groups, counts, answers)
-        wanted = pad_sequence([torch.tensor([t + 1 for t in own] + [0]) for own in targets], batch_first=True, padding_value=IGNORED)
-        steps = (wanted != IGNORED).sum(1).to(keys.device)
-        wanted = wanted.to(keys.device)
+        steps = (wanted != IGNORED).sum(1)
         before, total = self.start.expand(len(keys), -1), 0.0
         for target in wanted.unbind(1):
             state = self.step(before, state)
@@ -42,7 +39,7 @@ class EvidencePointer(nn.Module):
             taken = taken.scatter(1, at, True)
             taken[:, 0] = False
             before = keys.gather(1, at[..., None].expand(-1, -1, keys.shape[2]))[:, 0]
-        return total / steps
+        return (total / steps.clamp(min=1)).sum() / (steps > 0).sum().clamp(min=1)
 
     @torch.no_grad()
     def point(self, groups, answer, most=MOST):

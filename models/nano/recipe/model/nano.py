@@ -53,10 +53,13 @@ class Nano(nn.Module):
         cells, whole = self.classifier.class_logits(coarse)
         return cells.float().softmax(-1).unflatten(1, coarse.shape[2:]), whole.float().softmax(-1)
 
-    def names(self, shares):
-        """Class names of each item's pictures [B, P, 1000], the most probable first."""
-        best, order = shares.amax(1).topk(MOST_NAMES)
-        return [[self.classes[i] for x, i in zip(*row) if x > LEAST_SHARE] for row in zip(best.tolist(), order.tolist())]
+    def best(self, shares):
+        """(shares, numbers) [B, n] of the best classes of each item's pictures [B, P, 1000]."""
+        return shares.amax(1).topk(MOST_NAMES)
+
+    def names(self, best, classes):
+        """Their names, the most probable first, of those that are probable."""
+        return [[self.classes[i] for x, i in zip(*row) if x > LEAST_SHARE] for row in zip(best.tolist(), classes.tolist())]
 
     def look(self, pictures, views, times, shares, seen):
         """Tokens [B, V, T R C, D] of pictures uint8 [B, V, T, 3, H, W], or of none (0 channels); shares [B, V, T, R, C, 1000]."""
@@ -100,6 +103,7 @@ class Nano(nn.Module):
                 x.copy_(tensors[name])
 
 
-def answer_loss(language, hidden, labels):
-    """Mean nats a labelled token; hidden [N, D] and labels [N] of the places before each."""
-    return F.cross_entropy(language.logits(hidden).float(), labels)
+def answer_loss(language, hidden, labels, weights):
+    """Mean nats of labelled tokens, by weights [N]; hidden [N, D] and labels [N] of the places before each."""
+    lost = F.cross_entropy(language.logits(hidden).float(), labels, reduction="none")
+    return (lost * weights).sum() / weights.sum()

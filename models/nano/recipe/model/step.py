@@ -1,9 +1,12 @@
-"""What a micro-batch costs: answers, evidence, relevance."""
+"""What a micro-batch costs: answers, evidence, relevance. Nothing between look() and losses() waits for the device."""
+import dataclasses
+
+import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from .. import prompts
-from .evidence import MOST
+from .evidence import IGNORED, MOST
 from .nano import answer_loss
 
 BLIND = .4            # share of photographs whose features are ignored, so that the classes are believed
@@ -33,10 +36,14 @@ def covered(item, evidence, grid):
 
 
 def pointed(shares, row_of, count):
-    """Rows of visual tokens that hold most of the evidence, best first, at most four; shares and row_of [cells]."""
-    found = torch.zeros(count).scatter_add_(0, row_of.clamp(min=0), torch.where(row_of >= 0, shares, 0.0))
-    best = found.argsort(descending=True)[:MOST].tolist()
-    return [i for i in best if found[i] >= COVERED]
+    """Of items whose evidence lies in cells by shares [N, cells], the rows of visual tokens that hold most of it, best first, at most MOST, and the end
+    behind: [N, MOST + 1] as the pointer's loss takes them; row_of [N, cells]."""
+    there = torch.where(row_of >= 0, shares, 0.0)
+    best, rows = torch.zeros(len(shares), count, device=shares.device).scatter_add_(1, row_of.clamp(min=0), there).topk(min(MOST, count))
+    number = (best >= COVERED).sum(1, keepdim=True)
+    place = torch.arange(best.shape[1] + 1, device=shares.device)
+    found = torch.cat([rows + 1, rows[:, :1] * 0], 1)
+    return torch.where(place < number, found, torch.where((place == number) & (number > 0), 0, IGNORED))
 
 
 def invented_shares(batch, grid, random):
@@ -61,115 +68,184 @@ def invented_shares(batch, grid, random):
     return torch.stack(cells)[:, None], torch.stack(wholes)
 
 
+def onto(x, device):
+    """A host's tensor on the device, without waiting for it."""
+    return x.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else x
+
+
 def padded(rows, device):
-    """[B, L] ids, zeros behind, in one copy; and the lengths."""
-    ids = pad_sequence([torch.tensor(row) for row in rows], batch_first=True)
-    return (ids.pin_memory() if device.type == "cuda" else ids).to(device, non_blocking=True), [len(row) for row in rows]
+    """[B, L] ids, zeros behind; and the lengths."""
+    return onto(pad_sequence([torch.tensor(row) for row in rows], batch_first=True), device), [len(row) for row in rows]
+
+
+def embedded_questions(model, ids):
+    """[B, L, D] embeddings of all questions of each item, zeros behind; ids [B] lists."""
+    table = model.language.embedding
+    ids, lengths = padded(ids, table.device)
+    there = torch.arange(ids.shape[1])[None] < torch.tensor(lengths)[:, None]
+    return table[ids] * onto(there[..., None], table.device)
 
 
 def padded_questions(model, turns):
-    """[B, L, D] embeddings of all questions of each item, zeros behind."""
-    table = model.language.embedding
-    ids, lengths = padded([[i for turn in each for i in model.ids(turn.question)] for each in turns], table.device)
-    there = torch.arange(ids.shape[1])[None] < torch.tensor(lengths)[:, None]
-    return table[ids] * there[..., None].to(table.device)
+    return embedded_questions(model, [question_ids(model.tokenizer, own) for own in turns])
+
+
+def question_ids(tokenizer, turns):
+    return [i for turn in turns for i in tokenizer.encode(turn.question).ids]
+
+
+@dataclasses.dataclass
+class Look:
+    """What a micro-batch's pictures [B, V, T, 3, H, W] are before anything trained sees them: classes of cells [B, V, T, R, C, 1000], whether features are
+    believed [B], the best classes of each item and their shares [B, n] (on the host as soon as the device is done)."""
+    pictures: torch.Tensor
+    cells: torch.Tensor
+    seen: torch.Tensor
+    best: torch.Tensor
+    classes: torch.Tensor
+    grid: tuple
+
+
+@torch.no_grad()
+def look(model, batch, device, random=None):
+    """With `random`, a torch generator on the CPU (training), some features are left out."""
+    pictures = torch.as_tensor(batch.pictures).to(device, non_blocking=True).permute(0, 1, 2, 5, 3, 4)
+    b, v, t = pictures.shape[:3]
+    grid = tuple(side // 32 for side in pictures.shape[-2:])
+    seen = torch.ones(b)
+    if batch.task == "naming":
+        cells, wholes = (onto(x, device) for x in invented_shares(batch, grid, random))
+        seen = torch.zeros(b)
+    else:
+        cells, wholes = model.class_shares(pictures.flatten(0, 2))
+        cells, wholes = cells.unflatten(0, (b, v, t)), wholes.unflatten(0, (b, v * t))
+        if random is not None and batch.task == "photos":
+            seen = (torch.rand(b, generator=random) >= BLIND).float()
+    best, classes = (x.to("cpu", non_blocking=True) for x in model.best(wholes))
+    return Look(pictures, cells, onto(seen, device), best, classes, grid)
+
+
+def names_of(model, look, random=None):
+    """Of each item, for its prompt; with `random`, some without. The host must have `look.best`."""
+    return [own if random is None or torch.rand(1, generator=random) >= UNNAMED else [] for own in model.names(look.best, look.classes)]
+
+
+def tokens_of(model, batch, look):
+    device = look.pictures.device
+    return model.look(look.pictures, onto(batch.views, device), onto(batch.times, device), look.cells, look.seen)
 
 
 def seen_tokens(model, batch, device, random=None):
     """(visual tokens [B, V, M, D], names of each item, grid). With `random` (training) some features and names are left out."""
-    pictures = torch.as_tensor(batch.pictures).to(device, non_blocking=True).permute(0, 1, 2, 5, 3, 4)
-    b, v, t = pictures.shape[:3]
-    grid = tuple(side // 32 for side in pictures.shape[-2:])
-    if batch.task == "naming":
-        cells, wholes = (x.to(device) for x in invented_shares(batch, grid, random))
-        seen = torch.zeros(b, device=device)
-    else:
-        cells, wholes = model.class_shares(pictures.flatten(0, 2))
-        cells, wholes = cells.unflatten(0, (b, v, t)), wholes.unflatten(0, (b, v * t))
-        seen = torch.ones(b, device=device)
-        if random is not None and batch.task == "photos":
-            seen = (torch.rand(b, generator=random) >= BLIND).float().to(device)
-    tokens = model.look(pictures, batch.views.to(device), batch.times.to(device), cells, seen)
-    names = [own if random is None or torch.rand(1, generator=random) >= UNNAMED else [] for own in model.names(wholes)]
-    return tokens, names, grid
+    found = look(model, batch, device, random)
+    if device.type == "cuda":
+        torch.cuda.current_stream().synchronize()
+    return tokens_of(model, batch, found), names_of(model, found, random), found.grid
 
 
 def assembled(model, visual, scripts):
     """([B, L, D] embeddings: opening, visual tokens, script, padded behind, which causal attention never sees; the opening's length; [B] lengths)."""
     table = model.language.embedding
-    opening = table[torch.tensor(model.opening(), device=table.device)].expand(len(visual), -1, -1)
+    opening = table[onto(torch.tensor(model.opening()), table.device)].expand(len(visual), -1, -1)
     ids, lengths = padded([script.ids for script in scripts], table.device)
     count = opening.shape[1]
     return torch.cat([opening, visual.to(table.dtype), table[ids]], 1), count, [count + visual.shape[1] + n for n in lengths]
 
 
-def losses(model, batch, device, random):
-    """{"answer", "pointer", "relevance"}: mean nats; those without anything to learn are absent. `random` is a torch generator on the CPU."""
-    tokens, names, grid = seen_tokens(model, batch, device, random)
-    visual, row_of, scores = model.fewer(tokens, batch.keep, padded_questions(model, batch.turns) if tokens.shape[1] > 1 else None)
-    row_of = row_of.cpu()
-    known = batch.scripts or [prompts.nameless(model.tokenizer, item, turns) for item, turns in zip(batch.items, batch.turns)]
-    scripts = [prompts.named(model.tokenizer, own, script) for own, script in zip(names, known)]
-    x, opening, _ = assembled(model, visual, scripts)
-    hidden, middle, _ = model.language(x)
-    base = opening + visual.shape[1]
-    places = torch.tensor([(i, base + k - 1, script.ids[k]) for i, script in enumerate(scripts) for k in script.labelled])
-    rows, columns, labels = (places.pin_memory() if device.type == "cuda" else places).to(device, non_blocking=True).unbind(1)
-    found = {"answer": answer_loss(model.language, hidden[rows, columns], labels)}
-    with torch.autocast(device.type, enabled=False):
-        pointer = pointer_loss(model, batch, scripts, middle, row_of, opening, visual.shape[1], grid)
-        if pointer is not None:
-            found["pointer"] = pointer
-        if scores is not None:
-            wanted = torch.stack([covered(item, [e for turn in turns for e in turn.evidence], grid) for item, turns in zip(batch.items, batch.turns)])
-            found["relevance"] = model.interactor.relevance_loss(scores, (wanted >= COVERED).float().view_as(scores).to(device))
-    return found
+@dataclasses.dataclass
+class Lesson:
+    """What is taught in a micro-batch, apart from its pictures. Of each item its script without names and the ids of its questions. Of those `pointing`
+    that have an answer with evidence, that answer's place, and where its evidence lies: shares [N, cells], or the number of a line of a page.
+    `wanted` [B, cells]: what all evidence of an item covers, of several views."""
+    scripts: list
+    questions: list
+    pointing: list
+    spans: list
+    shares: torch.Tensor
+    lines: list
+    wanted: torch.Tensor | None
 
 
-def pointer_loss(model, batch, scripts, middle, row_of, opening, count, grid):
-    """The mean over items of what their first answer that has evidence costs; None if no item has any."""
-    found, rows, answers, targets = [], [], [], []
-    for i, (item, script, turns) in enumerate(zip(batch.items, scripts, batch.turns)):
-        for turn, span in zip(turns, script.answers):
-            wanted = targets_of(item, turn, row_of[i], count, grid)
-            if wanted:
-                rows.append(i)
-                targets.append(wanted)
-                answers.append([span])
+def lesson(tokenizer, items, turns, grid):
+    """Needs no model, so that workers make it."""
+    scripts = [prompts.nameless(tokenizer, item, own) for item, own in zip(items, turns)]
+    made = Lesson(scripts, [], [], [], torch.zeros(0), [], None)
+    shares = []
+    for i, (item, script, own) in enumerate(zip(items, scripts, turns)):
+        for turn, span in zip(own, script.answers):
+            line = line_of(item, turn) if item.lines else None
+            if turn.evidence and (line is not None or not item.lines):
+                made.pointing.append(i)
+                made.spans.append([span])
+                made.lines.append(line)
+                shares.append(covered(item, turn.evidence, grid) if line is None else torch.zeros(0))
                 break
-    if not rows:
-        return None
-    base = opening + count
-    states = middle[torch.tensor(rows, device=middle.device)].float()
-    groups, counts = groups_of(states, [scripts[i] for i in rows], batch.items[rows[0]], opening, count)
-    return model.pointer.loss(groups, counts, span_means(states, answers, base)[:, 0], targets).mean()
+    made.shares = torch.stack(shares) if shares else made.shares
+    if len(items[0].views) > 1:
+        made.questions = [question_ids(tokenizer, own) for own in turns]
+        made.wanted = torch.stack([covered(item, [e for turn in own for e in turn.evidence], grid) for item, own in zip(items, turns)])
+    return made
+
+
+def line_of(item, turn):
+    """The number of the line of a page that an answer rests on, or None."""
+    boxes = [line.box for line in item.lines]
+    return boxes.index(turn.evidence[0].box) if turn.evidence and turn.evidence[0].box in boxes else None
+
+
+def losses(model, batch, found, names):
+    """{"answer", "pointer", "relevance"}: mean nats; those without anything to learn are absent. `found` is what look() gives, `names` names_of()."""
+    device, taught = found.pictures.device, batch.lesson or lesson(model.tokenizer, batch.items, batch.turns, found.grid)
+    tokens = tokens_of(model, batch, found)
+    visual, row_of, scores = model.fewer(tokens, batch.keep, embedded_questions(model, taught.questions) if taught.questions else None)
+    scripts = [prompts.named(model.tokenizer, own, script) for own, script in zip(names, taught.scripts)]
+    x, opening, _ = assembled(model, visual, scripts)
+    with torch.autocast(device.type, enabled=False):
+        hidden, middle, _ = model.language(x)
+        base, length = opening + visual.shape[1], x.shape[1]
+        before = np.concatenate([np.asarray(script.labelled) + (i * length + base - 1) for i, script in enumerate(scripts)])
+        labels = np.concatenate([np.asarray(script.ids)[script.labelled] for script in scripts])
+        weights = np.concatenate([np.asarray(script.weights, np.float32) for script in scripts])
+        before, labels, weights = (onto(torch.from_numpy(each), device) for each in (before, labels, weights))
+        lost = {"answer": answer_loss(model.language, hidden.flatten(0, 1).index_select(0, before), labels, weights)}
+        if taught.pointing:
+            lost["pointer"] = pointer_loss(model, taught, scripts, middle, row_of, opening, visual.shape[1])
+        if scores is not None:
+            lost["relevance"] = model.interactor.relevance_loss(scores, onto((taught.wanted >= COVERED).float(), device).view_as(scores))
+    return lost
+
+
+def pointer_loss(model, taught, scripts, middle, row_of, opening, count):
+    """The mean over items of what their first answer that has evidence costs."""
+    device = middle.device
+    rows, own = onto(torch.tensor(taught.pointing), device), [scripts[i] for i in taught.pointing]
+    shift = [len(script.ids) - len(taught.scripts[i].ids) for i, script in zip(taught.pointing, own)]     # by the names before it
+    spans = [[(a + n, b + n) for a, b in spans] for n, spans in zip(shift, taught.spans)]
+    states = middle.index_select(0, rows).float()
+    groups, counts = groups_of(states, own, taught.lines[0] is not None, opening, count)
+    if taught.lines[0] is None:
+        wanted = pointed(onto(taught.shares, device), row_of.index_select(0, rows), count)
+    else:
+        wanted = onto(torch.tensor([[line + 1, 0] for line in taught.lines]), device)
+    return model.pointer.loss(groups, counts, span_means(states, spans, opening + count)[:, 0], wanted)
 
 
 def span_means(states, spans, base):
     """[N, G, D] means of states [N, L, D] over spans, for each item a list of (from, to) behind `base`; zeros where one has fewer."""
-    weights = torch.zeros(len(spans), max(len(own) for own in spans), states.shape[1] - base)
+    ends = np.zeros((2, len(spans), max(len(own) for own in spans)), np.int64)
     for i, own in enumerate(spans):
-        for g, (a, b) in enumerate(own):
-            weights[i, g, a:max(b, a + 1)] = 1 / max(b - a, 1)
-    return weights.to(states.device) @ states[:, base:]
+        ends[0, i, :len(own)], ends[1, i, :len(own)] = [a for a, _ in own], [max(b, a + 1) for a, b in own]
+    first, last = onto(torch.from_numpy(ends), states.device)[..., None]
+    place = torch.arange(states.shape[1] - base, device=states.device)
+    return ((place >= first) & (place < last)) / (last - first).clamp(min=1) @ states[:, base:]
 
 
-def groups_of(states, scripts, item, opening, count):
-    """([N, G, D] what can be pointed at, [N] how many): the lines of pages, the visual tokens of everything else; states [N, L, D] in float."""
-    if item.lines:
+def groups_of(states, scripts, lines, opening, count):
+    """([N, G, D] what can be pointed at, [N] how many): the lines of pages, or the visual tokens; states [N, L, D] in float."""
+    if lines:
         return (span_means(states, [script.lines for script in scripts], opening + count),
-                torch.tensor([len(script.lines) for script in scripts], device=states.device))
+                onto(torch.tensor([len(script.lines) for script in scripts]), states.device))
     return states[:, opening:opening + count], torch.full((len(states),), count, device=states.device)
-
-
-def targets_of(item, turn, row_of, count, grid):
-    """Which groups an answer rests on, in order."""
-    if not turn.evidence:
-        return []
-    if item.lines:
-        boxes = [line.box for line in item.lines]
-        return [boxes.index(turn.evidence[0].box)] if turn.evidence[0].box in boxes else []
-    return pointed(covered(item, turn.evidence, grid), row_of, count)
 
 
 def weighted(found):

@@ -9,7 +9,7 @@ import torch
 
 from recipe.evaluate import read_lines
 from recipe.model import gguf_file, step
-from recipe.model.evidence import EvidencePointer
+from recipe.model.evidence import IGNORED, EvidencePointer
 from recipe.model.interactor import Interactor, best, relevance
 from recipe.model.language import LanguageModel
 from recipe.model.merging import merged
@@ -85,15 +85,16 @@ class Pointing(unittest.TestCase):
         pointer = EvidencePointer(8)
         groups, answers, counts = torch.randn(2, 5, 8), torch.randn(2, 8), torch.tensor([5, 2])
         targets = [[3, 1], [0]]
+        wanted = torch.tensor([[4, 2, 0], [1, 0, IGNORED]])
         optimizer = torch.optim.Adam(pointer.parameters(), 1e-2)
         for _ in range(80):
             optimizer.zero_grad()
-            pointer.loss(groups, counts, answers, targets).mean().backward()
+            pointer.loss(groups, counts, answers, wanted).backward()
             optimizer.step()
-        together = pointer.loss(groups, counts, answers, targets)
-        self.assertLess(together.max().item(), .05)
-        alone = pointer.loss(groups[1:, :2], counts[1:], answers[1:], targets[1:])     # what is behind counts changes nothing
-        torch.testing.assert_close(together[1:], alone)
+        self.assertLess(pointer.loss(groups, counts, answers, wanted).item(), .05)
+        alone = pointer.loss(groups[1:, :2], counts[1:], answers[1:], wanted[1:])     # what is behind counts changes nothing, nor what has nothing to point at
+        nothing = torch.cat([torch.full((1, 3), IGNORED), wanted[1:]])
+        torch.testing.assert_close(pointer.loss(groups, counts, answers, nothing), alone)
         for i, expected in enumerate(targets):
             found, sure = pointer.point(groups[i, :counts[i]], answers[i])
             self.assertEqual(found, expected)
@@ -112,7 +113,8 @@ class Pointing(unittest.TestCase):
         share = step.overlap([.5, 0, 1, .5], 2, 2)
         self.assertEqual(share.tolist(), [[0, 1], [0, 0]])
         row_of = torch.tensor([0, 1, 0, 2])
-        self.assertEqual(step.pointed(share.flatten(), row_of, 3), [1])
+        wanted = step.pointed(share.flatten().expand(2, -1) * torch.tensor([[1], [0]]), row_of.expand(2, -1), 3)
+        self.assertEqual(wanted.tolist(), [[2, 0, IGNORED, IGNORED], [IGNORED] * 4])     # all in row 1; nowhere
 
         class Item:
             views, times = ["front"], [0.0]
@@ -156,6 +158,24 @@ class Language(unittest.TestCase):
         torch.testing.assert_close(model.logits(later), expected.logits[:, 4:5], rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(middle, expected.hidden_states[1][:, :4], rtol=1e-4, atol=1e-5)
 
+
+    def test_adapters_added_once_get_the_gradients_of_all_passes(self):
+        metadata, tensors = tiny_llama()
+        model = LanguageModel(metadata, tensors, 2, torch.float32)
+        for layer in model.layers:
+            for part in layer.parts.values():
+                torch.nn.init.normal_(part.up)
+        passes = [torch.randn(2, 5, 16), torch.randn(1, 7, 16)]
+        for x in passes:
+            model(x)[0].pow(2).sum().backward()
+        expected = [parameter.grad.clone() for parameter in model.parameters()]
+        model.zero_grad()
+        with model.added_once():
+            for x in passes:
+                model(x)[0].pow(2).sum().backward()
+        torch.testing.assert_close([parameter.grad for parameter in model.parameters()], expected)
+        with model.settled():
+            self.assertFalse(model(passes[0])[0].requires_grad)
 
     def test_padded_prompts_go_on_as_each_alone(self):
         metadata, tensors = tiny_llama()
