@@ -122,11 +122,12 @@ class Training(torch.utils.data.Dataset):
 
 
 def taught(item, random):
-    """What is asked of an item in training, in any order: always its assessment, one caption more often than not, and some of its questions."""
+    """What is asked of an item in training, in any order: always its assessment and own motion, captions and
+    questions as many as CAPTIONS and TURNS say."""
     turns = prompts.turns_of(item, random)
-    always = [turn for turn in turns if turn.kind == "assess"]
+    always = [turn for turn in turns if turn.kind in ("assess", "own")]
     captions = [turn for turn in turns if turn.kind.startswith("caption")]
-    others = [turn for turn in turns if turn.kind != "assess" and not turn.kind.startswith("caption")]
+    others = [turn for turn in turns if turn not in always and not turn.kind.startswith("caption")]
     kept = always + [captions[k] for k in random.permutation(len(captions))[:CAPTIONS[item.task]]]
     kept += [others[k] for k in random.permutation(len(others))[:TURNS[item.task]]]
     return [kept[k] for k in random.permutation(len(kept))]

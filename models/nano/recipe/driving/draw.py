@@ -11,7 +11,7 @@ from .traffic import LANE_METRES
 SIDE = 224          # of the square pictures: a camera's whole view, squeezed, nothing cut off
 FINER = 2           # pictures are painted this much larger
 NEAR_METRES = 0.35
-LIGHT_OWNER = 255   # of the traffic light, in the pictures of owners
+LIGHT_OWNER, PARKED_OWNER = 255, 254   # of the traffic light and parked cars, in the pictures of owners
 VIEWS = {"front": 0, "front left": 55, "front right": -55, "rear": 180, "rear left": 112, "rear right": -112}   # degrees to the left
 
 
@@ -27,7 +27,7 @@ class Camera:
 
 def rig(random, views):
     """The cameras of a car: one height and bent for all, each its own direction."""
-    height, field = random.uniform(1.3, 2.0), random.uniform(60, 84)
+    height, field = random.uniform(1.3, 2.0), random.uniform(52, 68)
     pitch = np.radians(random.uniform(-1.5, 4.0))
     cameras = []
     for view in views:
@@ -118,7 +118,7 @@ def placed(scene, mesh, s, d, turn=0.0, owner=0):
 def surroundings(random, scene, right, left):
     """What stands beside the road and does not move."""
     meshes, place, lit = [], scene.place, scene.time_of_day != "day"
-    end = float(scene.ours.s[-1]) + 110
+    end = float(scene.ours.s[-1]) + 80
 
     def free(s, half=6.0):
         return scene.junction is None or abs(s - scene.junction) > 4.5 + half
@@ -143,7 +143,7 @@ def surroundings(random, scene, right, left):
                     mesh = shapes.house(float(random.integers(8, 12)), 4.0, choose(random, [(214, 202, 180), (190, 150, 130), (222, 222, 216), (170, 182, 190)]),
                                         choose(random, [(140, 66, 48), (88, 80, 78), (110, 90, 74)]))
                     meshes.append(placed(scene, mesh, s, edge + side * (setback + random.uniform(0, 3)), turn))
-        spacing = {"city street": 24, "suburban street": 12, "country road": 9, "highway": 22}[place]
+        spacing = {"city street": 30, "suburban street": 16, "country road": 13, "highway": 26}[place]
         for s in np.arange(-40, end, spacing) + random.uniform(0, spacing):
             if free(s, 7) and random.random() < .75:
                 away = {"city street": 1.1, "suburban street": 4.6}.get(place, 4) + random.uniform(0, 0 if place == "city street" else 9)
@@ -156,7 +156,7 @@ def surroundings(random, scene, right, left):
     if scene.light:
         meshes.append(placed(scene, shapes.traffic_light(scene.light), scene.junction - 7.5, right - .6, 0.0, LIGHT_OWNER))
     for name, color, s in scene.parked:
-        meshes.append(placed(scene, shapes.vehicle(name, color, False, False), s, -2.9))
+        meshes.append(placed(scene, shapes.vehicle(name, color, False, False), s, -2.9, 0.0, PARKED_OWNER))
     return shapes.Mesh.join(meshes) if meshes else None
 
 
@@ -170,7 +170,7 @@ def shadows(scene, track, at):
 
 
 # Ambient light and the colours of the sky, at the horizon and above, by time of day.
-SKIES = {"day": (1.0, (206, 222, 238), (112, 160, 220)), "dusk": (.58, (240, 168, 110), (84, 84, 130)), "night": (.3, (40, 42, 60), (12, 14, 28))}
+SKIES = {"day": (1.0, (206, 222, 238), (112, 160, 220)), "dusk": (.58, (240, 168, 110), (84, 84, 130)), "night": (.42, (40, 42, 60), (12, 14, 28))}
 
 
 class Air:
@@ -188,7 +188,7 @@ class Air:
         if scene.weather == "fog":
             grey = self.horizon.mean() * (.95 if not self.night else 1.2)
             self.horizon, self.zenith = np.full(3, grey), np.full(3, grey * .95)
-            self.sight = random.uniform(26, 42)
+            self.sight = random.uniform(30, 48)
         self.tint = np.array({"dusk": (1.06, .96, .9), "night": (.92, .96, 1.1)}.get(scene.time_of_day, (1, 1, 1)))
         self.street_lit = self.night and scene.place in ("city street", "suburban street")
 
@@ -222,7 +222,7 @@ def backdrop(air, camera, ours, skyline, size, ground_color):
     far = air.horizon if np.isfinite(air.sight) else air.horizon * .35 + ground_color * air.ambient * .65
     near = ground_color * air.ambient
     earth = far * (1 - np.sqrt(down)) + near * np.sqrt(down)
-    picture = Image.fromarray(np.repeat(np.where(rows[:, None] < horizon, sky, earth)[:, None].astype(np.uint8), size, 1))
+    picture = Image.fromarray(np.where(rows[:, None] < horizon, sky, earth)[:, None].astype(np.uint8)).resize((size, size), Image.NEAREST)
     if air.sight > 60:
         draw = ImageDraw.Draw(picture)
         color = tuple(int(x) for x in air.horizon * .5 + np.array([70, 84, 80]) * air.ambient * .5)
@@ -245,12 +245,26 @@ def projected(points, camera, ours):
     right = q[..., 0] * sine - q[..., 1] * cosine
     depth = forward * cp - q[..., 2] * sp      # bent down by the pitch
     up = q[..., 2] * cp + forward * sp
-    hidden = depth < NEAR_METRES
-    some = hidden.any(1) & ~hidden.all(1)
+    by_corner = np.ascontiguousarray(depth.T)     # numpy is slow along short rows
+    some = (by_corner.min(0) < NEAR_METRES) & (by_corner.max(0) >= NEAR_METRES)
     if some.any():
         right[some], up[some], depth[some] = cut(right[some], up[some], depth[some])
     safe = np.maximum(depth, 1e-3)
     return np.stack([.5 + camera.focal[0] * right / safe, .5 - camera.focal[1] * up / safe], -1), depth
+
+
+def extent(scene, track, at, camera):
+    """How many pixels the box around an actor takes of a camera's picture at a time index, whatever stands before it."""
+    x, y, angle = on_road(scene, scene.ours.s[at], scene.ours.d[at])
+    length, width, height = (v / 2 for v in shapes.SIZES[track.name])
+    corners = np.array([[(a, b, c) for a in (-length, length) for b in (-width, width) for c in (0, 2 * height)]])
+    mesh = shapes.Mesh(corners, *np.zeros((2, 1)), np.zeros((1, 3)), *np.zeros((2, 1)))
+    points = placed(scene, mesh, track.s[at], track.d[at], float(track.heading[at])).points
+    places, depth = projected(points, camera, (float(x), float(y), float(angle)))
+    if depth.min() < NEAR_METRES:
+        return SIDE * SIDE if depth.max() > NEAR_METRES else 0.0
+    sides = np.clip(places[0], 0, 1)
+    return float(np.prod(sides.max(0) - sides.min(0))) * SIDE * SIDE
 
 
 def cut(right, up, depth):
@@ -272,11 +286,11 @@ def cut(right, up, depth):
 def painted(picture_draw, mask_draw, mesh, colors, camera, ours, size, ordered):
     """Paints a mesh onto the picture and, if it stands, onto the mask of owners."""
     places, depth = projected(mesh.points, camera, ours)
-    seen = (depth > NEAR_METRES - 1e-3).all(1)
-    low, high = places.min(1), places.max(1)
-    seen &= (high > 0).all(1) & (low < 1).all(1) & ((high - low).max(1) * size > .6)
-    turned = np.roll(places, -1, 1)
-    area = (places[..., 0] * turned[..., 1] - turned[..., 0] * places[..., 1]).sum(1)
+    across, down = np.ascontiguousarray(places.transpose(2, 1, 0))     # [8, P], as numpy is slow along short rows
+    seen = np.ascontiguousarray(depth.T).min(0) > NEAR_METRES - 1e-3
+    (left, right), (top, bottom) = ((x.min(0), x.max(0)) for x in (across, down))
+    seen &= (right > 0) & (bottom > 0) & (left < 1) & (top < 1) & (np.maximum(right - left, bottom - top) * size > 1)
+    area = (across * np.roll(down, -1, 0) - np.roll(across, -1, 0) * down).sum(0)
     seen &= ~mesh.solid | (area < 0)
     index = np.flatnonzero(seen)
     if ordered:
@@ -301,7 +315,7 @@ def weathered(random, picture, scene, air):
         for x, y, length in random.uniform(0, 1, (90, 3)):
             side = picture.width
             draw.line((x * side, y * side, x * side - 2, y * side + 5 + length * 14), fill=tone)
-    picture = picture.resize((SIDE, SIDE), Image.BOX)
+    picture = picture.reduce(FINER)
     if random.random() < .5:
         picture = picture.filter(ImageFilter.BoxBlur(random.uniform(.1, .6)))
     values = np.asarray(picture, np.float32)
@@ -311,7 +325,7 @@ def weathered(random, picture, scene, air):
 
 def render(random, scene, cameras):
     """Pictures uint8 [views, times, SIDE, SIDE, 3] and owners uint8 [views, times, SIDE, SIDE]: 1 + index of the actor seen there,
-    LIGHT_OWNER the traffic light."""
+    LIGHT_OWNER the traffic light, PARKED_OWNER parked cars."""
     count = len(scene.times)
     lit = scene.time_of_day != "day" or scene.weather != "clear"
     air = Air(random, scene)
@@ -331,7 +345,7 @@ def render(random, scene, cameras):
                   for i, track in enumerate(scene.actors)]
         standing = shapes.Mesh.join(([still] if still is not None else []) + things) if things or still is not None else None
         layers = [(shapes.Mesh.join([flat] + under), False)] + ([(standing, True)] if standing is not None else [])
-        layers = [(mesh, air.colors(mesh, mesh.points.mean(1), ours), ordered) for mesh, ordered in layers]
+        layers = [(mesh, air.colors(mesh, np.einsum("pck->pk", mesh.points) / shapes.CORNERS, ours), ordered) for mesh, ordered in layers]
         for v, camera in enumerate(cameras):
             picture, draw = backdrop(air, camera, ours, skyline, size, earth)
             mask = Image.new("L", (SIDE, SIDE))

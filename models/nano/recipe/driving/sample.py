@@ -7,10 +7,11 @@ from ..truth import Agent, Item, Risk, rounded
 from . import draw, words
 from .scene import scripted
 
-SEEN_PIXELS = 45          # of 224 x 224: fewer are not told of
-CAUSE_PIXELS = 36         # fewer, and the scene is drawn again: a danger that no camera shows cannot be learnt or asked for
-LIGHT_PIXELS = 25         # fewer of a traffic light
-FOG_METRES = 45           # nothing farther away is told of in fog
+SEEN_PIXELS = 150         # of 224 x 224: fewer are not told of
+CAUSE_PIXELS = 120        # fewer, and the scene is drawn again: a danger that no camera shows cannot be learnt or asked for
+PARKED_PIXELS = 300       # fewer of parked cars in every picture, and they are not spoken of
+LIGHT_PIXELS = 60         # fewer of a traffic light
+FOG_METRES = 30           # nothing farther away is told of in fog
 ONE_VIEW = (8, (.25, .5))     # pictures, and seconds between them
 MORE_VIEWS = (4, (.4, .7))
 
@@ -27,7 +28,7 @@ def seen(owners, index):
     """(view, first time, last time, box there) of the view that shows most of an actor, its largest size in pixels; None if never seen."""
     sizes = (owners == index + 1).sum((2, 3))
     view = int(sizes.max(1).argmax())
-    at = np.flatnonzero(sizes[view] >= 20)
+    at = np.flatnonzero(sizes[view] >= 60)
     if not len(at):
         return None
     ys, xs = np.nonzero(owners[view, at[-1]] == index + 1)
@@ -83,16 +84,17 @@ def sample(seed, view_count=None, level=None, make=scripted, count=None):
     times = np.arange(count) * round(float(random.uniform(*steps)), 2)
     wanted = level or choose(random, ("low", "medium", "high"))
     while True:
-        scene = make(random, times, views, wanted)
-        pictures, owners = draw.render(random, scene, draw.rig(random, views))
-        cause = scene.danger.actor
-        last = scene.danger.last
+        scene, cameras = make(random, times, views, wanted), draw.rig(random, views)
+        cause, last = scene.danger.actor, scene.danger.last
+        if cause is not None and max(draw.extent(scene, scene.actors[cause], last, camera) for camera in cameras) < 1.6 * CAUSE_PIXELS:
+            continue     # surely too small: the box is larger than what is in it
+        pictures, owners = draw.render(random, scene, cameras)
         if cause is None or ((owners[:, last] == cause + 1).sum((1, 2)).max() >= CAUSE_PIXELS and not in_fog(scene, cause, last)):
             break
     agents, counts = described(scene, owners, views)
     risk, cause = judged(random, scene, agents)
     facts = {"place": scene.place, "time of day": scene.time_of_day, "weather": scene.weather, "light": light_seen(scene, views, owners),
-             "own": scene.own_motion}
+             "own": scene.own_motion, "parked": "at the kerb" if (owners == draw.PARKED_OWNER).sum((2, 3)).max() >= PARKED_PIXELS else None}
     told = ([cause] if cause else []) + [agent for agent in agents.values() if agent is not cause]
     made = words.captions(random, facts, told, risk, len(views) > 1)
     asked = words.questions(random, facts, told, cause, risk, counts)

@@ -8,15 +8,15 @@ from .risk import LEVELS, judge
 from .traffic import LANE_METRES, SIZES, moving
 
 COLORS = {
-    "white": (228, 228, 226), "black": (28, 28, 32), "grey": (122, 125, 130), "silver": (180, 184, 190), "red": (176, 26, 28),
-    "blue": (32, 66, 152), "green": (36, 112, 60), "yellow": (232, 192, 36), "orange": (226, 112, 28), "brown": (104, 70, 44),
+    "white": (240, 240, 238), "black": (26, 26, 30), "grey": (124, 126, 130), "red": (190, 26, 28),
+    "blue": (32, 70, 172), "green": (32, 122, 58), "yellow": (232, 192, 36), "orange": (226, 112, 28), "brown": (104, 70, 44),
 }
-COAT_COLORS = ("white", "black", "grey", "red", "blue", "green", "yellow", "orange", "brown")
 PLACES = ("city street", "suburban street", "country road", "highway")
 TIMES_OF_DAY = ("day", "dusk", "night")
 WEATHERS = ("clear", "rain", "fog")
 LIGHTS = ("red", "yellow", "green")
 VEHICLES = ("car", "van", "truck", "bus", "motorcycle")
+FARTHEST = 24.0     # metres to what we meet, where speeds can be chosen: farther things are too small to be told of
 
 
 @dataclasses.dataclass
@@ -53,8 +53,8 @@ class Script:
     def add(self, name, color, motion, s, d, **options):
         self.scene.actors.append(moving(name, color, motion, self.times, s, d, **options))
 
-    def color(self, name="car"):
-        return choose(self.random, COAT_COLORS if name in ("pedestrian", "cyclist") else tuple(COLORS))
+    def color(self):
+        return choose(self.random, tuple(COLORS))
 
     def vehicle(self):
         return VEHICLES[int(self.random.choice(5, p=[.5, .15, .15, .12, .08]))]
@@ -64,7 +64,7 @@ class Script:
         name = self.vehicle()
         braking = self.our_speed > 4 and self.random.random() < 0.5
         slowing = -self.uniform(2, 5) if braking else 0.0
-        closing = self.uniform(0.35, 1.0) * self.our_speed if np.isfinite(wanted) else -self.uniform(0, 1.5)
+        closing = min(self.uniform(0.35, 1.0) * self.our_speed, FARTHEST / wanted) if np.isfinite(wanted) else -self.uniform(0, 1.5)
         final = max(self.our_speed - closing, 0.0)
         if not np.isfinite(wanted):
             slowing, final = 0.0, self.our_speed + self.uniform(0, 2)
@@ -73,7 +73,7 @@ class Script:
         closing = self.our_speed - final
         first = final - slowing * self.end if final > 0 else 0.0
         slowing = slowing if final > 0 else 0.0
-        gap = closing * wanted if np.isfinite(wanted) else self.uniform(8, 25)
+        gap = closing * wanted if np.isfinite(wanted) else self.uniform(6, 16)
         length = SIZES[name][0]
         final_s = self.our_end + gap + length / 2 + SIZES["car"][0] / 2
         moved = first * self.end + slowing * self.end**2 / 2
@@ -90,16 +90,16 @@ class Script:
             d_then = self.uniform(-0.9, 0.9)     # where it is when we arrive
             d = d_then + side * speed * (self.end + wanted)
         else:
-            s, d = self.our_end + self.uniform(8, 30), side * self.uniform(6, 7)
+            s, d = self.our_end + self.uniform(6, 15), side * self.uniform(6, 7)
             if self.random.random() < 0.6:
-                self.add(name, self.color(name), "waits at the kerb", s, side * self.kerb(side), heading=-side * np.pi / 2)
+                self.add(name, self.color(), "waits at the kerb", s, side * self.kerb(side), heading=-side * np.pi / 2)
                 return
             speed, d = self.uniform(1.0, 1.6), side * (self.kerb(side) + 0.2)
             side = -side                         # walks away from the road
         motion = "crosses from the left" if side > 0 else "crosses from the right"
         if not np.isfinite(wanted):
             motion = "walks away" if name == "pedestrian" else "rides away"
-        self.add(name, self.color(name), motion, s, d, speed_d=-side * speed, heading=-side * np.pi / 2, role="cause")
+        self.add(name, self.color(), motion, s, d, speed_d=-side * speed, heading=-side * np.pi / 2, role="cause")
 
     def kerb(self, side):
         """|d| of someone who stands at the kerb of that side."""
@@ -110,21 +110,21 @@ class Script:
         speed = self.uniform(2.5, 5.5)
         closing = self.our_speed - speed
         inside = np.isfinite(wanted) and closing > 1
-        gap = closing * wanted if inside else self.uniform(8, 25)
+        gap = closing * wanted if inside else self.uniform(6, 14)
         d = self.uniform(-0.7, 0.3) if inside else -self.uniform(2.0, 2.5)
         s = self.our_end + gap + SIZES["cyclist"][0] / 2 + SIZES["car"][0] / 2 - speed * self.end
-        self.add("cyclist", self.color("cyclist"), "rides ahead", s, d, speed_s=speed, role="cause")
+        self.add("cyclist", self.color(), "rides ahead", s, d, speed_s=speed, role="cause")
 
     def cuts_in(self, wanted):
         """From the lane on our left into ours, slower than we are."""
         if self.scene.lanes < 2:
             return self.ahead(wanted)
         name, across = self.vehicle(), self.uniform(0.9, 1.6)
-        closing = self.uniform(0.25, 0.7) * self.our_speed
+        closing = min(self.uniform(0.25, 0.7) * self.our_speed, FARTHEST / wanted)
         d_end = self.uniform(1.4, 2.4)
         if not np.isfinite(wanted):
             closing, across, d_end = -self.uniform(0.0, 2.0), 0.0, LANE_METRES
-        gap = closing * wanted if np.isfinite(wanted) else self.uniform(4, 20)
+        gap = closing * wanted if np.isfinite(wanted) else self.uniform(4, 14)
         speed = self.our_speed - closing
         s_end = self.our_end + gap + SIZES[name][0] / 2 + SIZES["car"][0] / 2
         motion = "cuts in" if np.isfinite(wanted) else "drives beside us"
@@ -135,10 +135,10 @@ class Script:
     def oncoming_drifts(self, wanted):
         """Comes towards us, over the middle line if it is to collide."""
         name = self.vehicle()
-        speed = self.uniform(6, 14)
+        speed = self.uniform(3, 9)
         lane = LANE_METRES * self.scene.lanes
         closing = self.our_speed + speed
-        gap = closing * (wanted if np.isfinite(wanted) else self.uniform(1.5, 4))
+        gap = closing * (wanted if np.isfinite(wanted) else self.uniform(.8, 2))
         half = SIZES[name][0] / 2 + SIZES["car"][0] / 2
         d_end, across, start = lane, 0.0, 0.0
         if np.isfinite(wanted):
@@ -181,8 +181,8 @@ class Script:
     def from_behind(self, wanted):
         """In our lane behind us, faster than we are if it is to collide."""
         name = self.vehicle()
-        closing = self.uniform(3, 8) if np.isfinite(wanted) else -self.uniform(0, 1)
-        gap = closing * wanted if np.isfinite(wanted) else self.uniform(6, 20)
+        closing = min(self.uniform(2, 8), FARTHEST / wanted) if np.isfinite(wanted) else -self.uniform(0, 1)
+        gap = closing * wanted if np.isfinite(wanted) else self.uniform(5, 14)
         speed = max(self.our_speed + closing, 0.0)
         s_end = self.our_end - gap - SIZES[name][0] / 2 - SIZES["car"][0] / 2
         self.add(name, self.color(), "comes up from behind" if np.isfinite(wanted) else "follows us",
@@ -192,7 +192,7 @@ class Script:
         """Others that are in nobody's way."""
         for _ in range(count):
             kind = int(self.random.integers(4))
-            far = self.uniform(-15, 55)
+            far = self.uniform(-6, 26)
             if kind == 0:
                 name, speed = self.vehicle(), self.uniform(5, 13)
                 lane = LANE_METRES * self.scene.lanes + (LANE_METRES if self.scene.lanes > 1 and self.random.random() < .5 else 0)
@@ -207,10 +207,10 @@ class Script:
                 side = 1 if self.random.random() < 0.5 else -1
                 along = 1 if self.random.random() < 0.5 else -1
                 if kind == 3:
-                    self.add("pedestrian", self.color("pedestrian"), "waits at the kerb", self.our_end + abs(far), side * self.kerb(side),
+                    self.add("pedestrian", self.color(), "waits at the kerb", self.our_end + abs(far), side * self.kerb(side),
                              heading=-side * np.pi / 2)
                 else:
-                    self.add("pedestrian", self.color("pedestrian"), "walks along the road", self.our_end + far,
+                    self.add("pedestrian", self.color(), "walks along the road", self.our_end + far,
                              side * (self.kerb(side) + self.uniform(0.6, 2)), speed_s=along * self.uniform(0.9, 1.6),
                              heading=0 if along > 0 else np.pi)
 
@@ -223,7 +223,7 @@ ON_HIGHWAYS = (Script.ahead, Script.cuts_in)
 
 def own_car(random, times, place):
     """Our track and what we are doing."""
-    fast = {"highway": (18, 30), "country road": (10, 20)}.get(place, (5, 13))
+    fast = {"highway": (12, 22), "country road": (7, 14)}.get(place, (4, 10))
     speed, motion = float(random.uniform(*fast)), "drives"
     acceleration = 0.0
     kind = random.random()
@@ -255,7 +255,7 @@ def setting(random, times):
 
 def parked_cars(random, ours, built, junction, crossing):
     """(name, color, s) of what is parked at the right kerb."""
-    if not built or random.random() < 0.35:
+    if not built or random.random() < 0.7:
         return []
     taken = [x for x in (junction, crossing) if x is not None]
     places = np.arange(-14.0, ours.s[-1] + 55, 6.5) + random.uniform(0, 3)
@@ -289,13 +289,14 @@ def scripted(random, times, views, level=None):
     while True:
         scene = setting(random, times)
         script = Script(random, scene)
-        scripts = (ON_HIGHWAYS if scene.place == "highway" else IN_FRONT) + (BEHIND if "rear" in views else ())
+        behind = "rear" in views and (len(views) == 1 or random.random() < .4)
+        scripts = BEHIND if behind else ON_HIGHWAYS if scene.place == "highway" else IN_FRONT
         wanted = {"high": random.uniform(0.5, 2.1), "medium": random.uniform(1.9, 4.6), "low": random.uniform(4.4, 9)}[wanted_level]
         if wanted_level == "low" and random.random() < 0.6:
             wanted = np.inf
         if not (wanted_level == "low" and random.random() < 0.25):
             choose(random, scripts)(script, wanted)
-        script.background(int(random.integers(0, 6)))
+        script.background(int(random.integers(0, 4)))
         scene.danger = judge(scene.ours, scene.actors)
         cause = scene.danger.actor
         if scene.danger.level == wanted_level and possible(scene) and (cause is None or scene.actors[cause].role == "cause"):

@@ -136,7 +136,7 @@ def vehicle(name, color, braking, lit):
         lamps(b, l, w, .8, braking, lit)
         plate = .6
     elif name == "truck":
-        cargo = tuple(int(150 + x * .4) for x in paint)
+        cargo = tuple(int(30 + x * .85) for x in paint)
         b.box((l - 2.1, l), (-w * .96, w * .96), (.5, 2.7), paint, taper=.06)
         b.box((-l, l - 2.4), (-w, w), (.9, height), cargo)
         b.box((-l, l - 2.2), (-w * .8, w * .8), (.5, .9), (48, 48, 50))
@@ -179,7 +179,7 @@ def two_wheeler(name, color, phase, lit, braking):
         b.box((-.75, .6), (-.2, .2), (.4, .85), frame, taper=.15)
     b.bar((.45, -.3, 1.02), (.45, -.3, 1.06), .06, TYRE)
     b.box((.42, .5), (-.3, .3), (1.0, 1.06), TYRE)
-    coat = (40, 42, 48) if heavy else COLORS[color]
+    coat = COLORS[color]
     swing = (0.0, .12, 0.0, -.12)[phase]
     for side, move in ((-.14, swing), (.14, -swing)):
         b.box((-.2 + move * .3, .12 + move * .3), (side - .08, side + .08), (.3 + abs(move), .9), (50, 54, 76))

@@ -34,6 +34,7 @@ PLACES = {
 TIMES_OF_DAY = {"day": ("during the day", "by daylight"), "dusk": ("at dusk", "in the twilight"), "night": ("at night", "in the dark")}
 WEATHERS = {"clear": ("in clear weather", "under a clear sky"), "rain": ("in the rain", "while it rains"), "fog": ("in fog", "in foggy weather")}
 LIGHTS = {light: (f"The traffic light is {light}.", f"The signal ahead shows {light}.") for light in ("red", "yellow", "green")}
+PARKED = {"at the kerb": ("Cars are parked on the right.", "Parked cars stand at the kerb.")}
 OWN = {"drives": ("We keep driving.", "Our car drives on."), "brakes": ("We slow down.", "Our car brakes."),
        "stands still": ("We stand still.", "Our car is not moving.")}
 CAMERA = {"drives": ("The camera moves forward with the car.", "Mounted on a car, the camera travels ahead."),
@@ -112,6 +113,8 @@ def captions(random, facts, agents, risk, several, variants=2):
         short = f"{scene}, {told[0]}." if told else f"{scene}, the road is empty."
         made["short"].append(short)
         sentences = [scene + "."] + ([capital(x) + "." for x in told] or ["The road is empty."])
+        if facts["parked"]:
+            sentences.append(choose(random, PARKED[facts["parked"]]))
         if facts["light"]:
             sentences.append(choose(random, LIGHTS[facts["light"]]))
         sentences.append(choose(random, OWN[facts["own"]]))
@@ -167,32 +170,35 @@ def questions(random, facts, agents, cause, risk, counts):
     ask("time of day", facts["time of day"])
     ask("place", facts["place"], [x for x in PLACES[facts["place"]]])
     ask("own", {"drives": "it drives", "brakes": "it brakes", "stands still": "it stands still"}[facts["own"]])
-    name = choose(random, tuple(PLURALS))
-    if counts.get(name) is not None:
-        ask("count", str(counts[name]), name=PLURALS[name])
-        ask("present", "yes" if counts[name] else "no", name=name)
-    alone = [agent for agent in agents if counts.get(agent.name) == 1]
-    if alone:
-        agent = choose(random, alone)
+    sure = [name for name in PLURALS if counts.get(name) is not None]
+    there = [name for name in sure if counts[name]]
+    for names in (there, sure):     # so that yes is as likely as no
+        if names:
+            name = choose(random, names)
+            ask("count", str(counts[name]), name=PLURALS[name])
+            ask("present", "yes" if counts[name] else "no", name=name)
+    for agent in agents:
+        if counts.get(agent.name) != 1:
+            continue
         seen = [Evidence(agent.box, agent.view, agent.start, agent.end)]
         ask("color", agent.color, evidence=seen, name=agent.name)
-    distinct = [agent for agent in agents if sum(thing(agent) == thing(x) for x in agents) == 1]
-    if distinct:
-        agent = choose(random, distinct)
+    for agent in agents:
+        if sum(thing(agent) == thing(x) for x in agents) != 1:
+            continue
         ask("motion", f"it {agent.motion}", [agent.motion, *MOTIONS[agent.motion]], [Evidence(agent.box, agent.view, agent.start, agent.end)],
             thing=thing(agent))
     return made
 
 
 def facts_in(text):
-    """The set of facts that a caption claims: ("place", x), ("time of day", x), ("weather", x), ("light", x), and for each thing it tells of
+    """The set of facts that a caption claims: ("place", x), ("time of day", x), ("weather", x), ("light", x), ("parked", x), and for each thing it tells of
     ("object", name), ("color", color + name), ("motion", motion + name)."""
     low = text.lower()
     found = set()
-    for key, table in (("place", PLACES), ("time of day", TIMES_OF_DAY), ("weather", WEATHERS), ("light", LIGHTS)):
+    for key, table in (("place", PLACES), ("time of day", TIMES_OF_DAY), ("weather", WEATHERS), ("light", LIGHTS), ("parked", PARKED)):
         found |= {(key, value) for value, phrases in table.items() if any(phrase.lower() in low for phrase in phrases)}
     names = "|".join(PLURALS)
-    colors = "white|black|grey|silver|red|blue|green|yellow|orange|brown"
+    colors = "|".join(COLORS)
     for match in re.finditer(rf"\b(?:({colors}) ({names})|({names}) in ({colors}))\b", low):
         name, color = match[2] or match[3], match[1] or match[4]
         found |= {("object", name), ("color", f"{color} {name}")}
@@ -203,7 +209,7 @@ def facts_in(text):
 
 def true_facts(facts, agents):
     """Every fact that a caption of this scene may claim, as facts_in() writes them."""
-    made = {(key, facts[key]) for key in ("place", "time of day", "weather", "light") if facts[key]}
+    made = {(key, facts[key]) for key in ("place", "time of day", "weather", "light", "parked") if facts[key]}
     for agent in agents:
         made |= {("object", agent.name), ("color", f"{agent.color} {agent.name}"), ("motion", f"{agent.name} {agent.motion}")}
     return made
