@@ -21,6 +21,8 @@ class Connector(nn.Module):
         self.register_buffer("words", words.float(), persistent=False)
         self.norm = nn.LayerNorm(2 * CELL_WIDTH)
         self.wide, self.narrow = nn.Linear(2 * CELL_WIDTH, HIDDEN), nn.Linear(HIDDEN, width)
+        with torch.no_grad():
+            self.narrow.weight.mul_(4)     # what is seen begins as large as what is named
         self.named = nn.Linear(width, width, bias=False)
         nn.init.eye_(self.named.weight)
         scale = float(words.float().pow(2).mean().sqrt())
