@@ -22,6 +22,7 @@ KEEPS = {1: (1.0, 1.0, .5, .25, .1), 3: (.5, .25, .1), 6: (.5, .25, .1)}    # by
 LENGTHS = {("driving", 1): (8, 8, 8, 8, 8, 4), ("photos", 1): (4, 4, 4, 4, 8, 1)}     # numbers of pictures, drawn anew for each micro-batch
 TURNS = {"driving": 7, "photos": 3, "naming": 2, "pages": 4}       # questions besides the assessment and
 CAPTIONS = {"driving": 1, "photos": 1, "naming": 1, "pages": 1}
+GIVING_AWAY = {"present": 1, "count": 1, "color": 2, "side": 2, "motion": 3}     # questions that name what is there come behind those that ask for it
 WEIGHTS = {"driving": 1.5, "photos": 1.0, "naming": 1.0, "pages": .5}
 RECORDED = .3       # share of driving scenes whose traffic is SUMO's
 SPOKEN = .2         # share of clips over which somebody speaks
@@ -122,7 +123,7 @@ class Training(torch.utils.data.Dataset):
 
 
 def taught(item, random):
-    """What is asked of an item in training, in any order: always its assessment and own motion, captions and
+    """What is asked of an item in training: always its assessment and own motion, captions and
     questions as many as CAPTIONS and TURNS say."""
     turns = prompts.turns_of(item, random)
     always = [turn for turn in turns if turn.kind in ("assess", "own")]
@@ -130,7 +131,7 @@ def taught(item, random):
     others = [turn for turn in turns if turn not in always and not turn.kind.startswith("caption")]
     kept = always + [captions[k] for k in random.permutation(len(captions))[:CAPTIONS[item.task]]]
     kept += [others[k] for k in random.permutation(len(others))[:TURNS[item.task]]]
-    return [kept[k] for k in random.permutation(len(kept))]
+    return sorted((kept[k] for k in random.permutation(len(kept))), key=lambda turn: GIVING_AWAY.get(turn.kind, 0))
 
 
 class Echoed:
