@@ -289,7 +289,7 @@ def scripted(random, times, views, level=None):
     while True:
         scene = setting(random, times)
         script = Script(random, scene)
-        behind = "rear" in views and (len(views) == 1 or random.random() < .4)
+        behind = "rear" in views and (len(views) == 1 or random.random() < .2)
         scripts = BEHIND if behind else ON_HIGHWAYS if scene.place == "highway" else IN_FRONT
         wanted = {"high": random.uniform(0.5, 2.1), "medium": random.uniform(1.9, 4.6), "low": random.uniform(4.4, 9)}[wanted_level]
         if wanted_level == "low" and random.random() < 0.6:
