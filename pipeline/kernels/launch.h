@@ -40,16 +40,23 @@ struct AddRmsNorm {
 void launch_add_rms_norm(const AddRmsNorm& args, void* stream);
 
 struct Rotate {
-  void* x;           // [rows, heads, width], in place
+  void* x;           // [rows, heads, width], rows `stride` elements apart, in place
   const float* cos;  // [rows, half]
   const float* sin;  // [rows, half]
   Element element;
-  int64_t rows, heads, width, half;
+  int64_t rows, heads, width, half, stride;
 };
 void launch_rotate(const Rotate& args, void* stream);
 
-/// silu(gate) * up, written over gate; pointers aligned to 16 bytes, count a multiple of 8.
-void launch_gated_silu(void* gate, const void* up, Element element, int64_t count, void* stream);
+struct GatedSilu {
+  const void* gate;  // [rows, width], rows `stride` elements apart
+  const void* up;    // the same
+  void* out;         // [rows, width]; may be gate where its rows are dense
+  Element element;
+  int64_t rows, width, stride;
+};
+/// silu(gate) * up; pointers aligned to 16 bytes, width and stride multiples of 8.
+void launch_gated_silu(const GatedSilu& args, void* stream);
 
 /// x sigmoid(1.702 x) in place; pointer aligned to 16 bytes, count a multiple of 8.
 void launch_quick_gelu(void* x, Element element, int64_t count, void* stream);

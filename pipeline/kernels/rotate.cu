@@ -10,8 +10,9 @@ __global__ void rotate_kernel(Rotate args) {
   if (at >= args.rows * args.heads * args.half) return;
   const int64_t j = at % args.half;
   const int64_t head = at / args.half;
-  const int64_t angle = head / args.heads * args.half + j;
-  T* x = static_cast<T*>(args.x) + head * args.width + j;
+  const int64_t row = head / args.heads;
+  const int64_t angle = row * args.half + j;
+  T* x = static_cast<T*>(args.x) + row * args.stride + head % args.heads * args.width + j;
   const float a = device::to_float(x[0]);
   const float b = device::to_float(x[args.half]);
   const float cos = args.cos[angle];

@@ -22,18 +22,19 @@ void rotate_floats(float* x, const float* cos, const float* sin, int64_t half) {
 
 }  // namespace
 
-Rope::Rope(RopeSettings settings, at::Tensor divisors)
+Rope::Rope(RopeSettings settings, at::Tensor divisors, at::Device device)
     : settings_(std::move(settings)), depends_on_length_(lv::depends_on_length(settings_)) {
   if (divisors.defined()) {
     check_shape(divisors, "rope divisors", {settings_.rotary_size / 2});
     divisors_ = divisors.to(at::kCPU, at::kDouble);
   }
   fixed_ = frequencies(settings_.max_positions);
+  fixed_.inverse = fixed_.inverse.to(device);
   std::vector<int64_t> axis;
   for (size_t i = 0; i < settings_.sections.size(); ++i) {
     axis.insert(axis.end(), static_cast<size_t>(settings_.sections[i]), static_cast<int64_t>(i));
   }
-  if (!axis.empty()) axis_ = at::tensor(axis, at::kLong);
+  if (!axis.empty()) axis_ = at::tensor(axis, at::kLong).to(device);
 }
 
 RopeFrequencies Rope::frequencies(int64_t length) const {
@@ -58,23 +59,25 @@ RopeTable Rope::table(const at::Tensor& positions, int64_t length) const {
 void rotate_(at::Tensor& x, const RopeTable& table) {
   const int64_t half = table.cos.size(1);
   check_shape(x, "rope", {table.cos.size(0), -1, -1});
-  check(x.is_contiguous() && x.size(2) >= 2 * half, ErrorCode::kInternal,
-        "rope: expected contiguous heads of at least the rotated size");
+  check(x.size(0) == 0 || x[0].is_contiguous(), ErrorCode::kInternal,
+        "rope: expected contiguous rows");
+  check(x.size(2) >= 2 * half, ErrorCode::kInternal,
+        "rope: expected heads of at least the rotated size");
   if (x.is_cpu() && x.scalar_type() == at::kFloat) {
     const int64_t heads = x.size(1);
     const int64_t width = x.size(2);
     const float* cos = table.cos.const_data_ptr<float>();
     const float* sin = table.sin.const_data_ptr<float>();
-    float* at = x.data_ptr<float>();
     for (int64_t row = 0; row < x.size(0); ++row, cos += half, sin += half) {
+      float* at = x.data_ptr<float>() + row * x.stride(0);
       for (int64_t head = 0; head < heads; ++head, at += width) rotate_floats(at, cos, sin, half);
     }
     return;
   }
-  if (kernels_take(x) && kernels_take(table.cos) && kernels_take(table.sin)) {
+  if (x.size(0) > 0 && kernels_take(x[0]) && kernels_take(table.cos) && kernels_take(table.sin)) {
     launch_rotate(
         {x.mutable_data_ptr(), table.cos.const_data_ptr<float>(), table.sin.const_data_ptr<float>(),
-         *element_of(x.scalar_type()), x.size(0), x.size(1), x.size(2), half},
+         *element_of(x.scalar_type()), x.size(0), x.size(1), x.size(2), half, x.stride(0)},
         current_stream(x));
     return;
   }

@@ -22,7 +22,8 @@ struct RopeTable {
 class Rope {
  public:
   /// `divisors`: undefined, or [Dr / 2] by which the frequencies are divided (GGUF's rope_freqs).
-  explicit Rope(RopeSettings settings, at::Tensor divisors = {});
+  /// `device`: where positions will be.
+  explicit Rope(RopeSettings settings, at::Tensor divisors = {}, at::Device device = at::kCPU);
 
   /// The table of `positions` int64 of a sequence that will be `length` tokens long: [n], or
   /// [n, axes()] where places have more axes than one. A sequence keeps one length for all its
@@ -42,8 +43,8 @@ class Rope {
   at::Tensor axis_;        // [Dr / 2] int64, which axis turns each pair; undefined for one axis
 };
 
-/// Rotates the first Dr dimensions of each head of `x` [n, H, Dh], which must be contiguous, in
-/// place.
+/// Rotates the first Dr dimensions of each head of `x` [n, H, Dh], whose rows must be contiguous,
+/// in place.
 void rotate_(at::Tensor& x, const RopeTable& table);
 
 }  // namespace lv

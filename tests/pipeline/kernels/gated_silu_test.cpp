@@ -30,4 +30,12 @@ TEST_CASE("gated_silu on a GPU", "[.gpu]") {
              CloseTo(expected.to(at::kFloat).cpu(), error, error / 10));
 }
 
+TEST_CASE("gated_silu of halves of one tensor on a GPU", "[.gpu]") {
+  const int64_t width = GENERATE(8, 11008, 12);
+  const at::Tensor both = at::randn({5, 2 * width}, at::kCUDA).to(at::kBFloat16);
+  const at::Tensor gate = both.slice(1, 0, width), up = both.slice(1, width);
+  const at::Tensor expected = gated_silu(gate.clone(), up.clone());
+  CHECK(at::equal(gated_silu(gate, up), expected));
+}
+
 }  // namespace lv

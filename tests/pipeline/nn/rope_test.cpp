@@ -17,6 +17,19 @@ RopeSettings settings_of(const char* config, int64_t head_size) {
 
 double frequency(const RopeFrequencies& f, int64_t j) { return f.inverse[j].item<double>(); }
 
+void check_heads_among_others(at::Device device) {
+  RopeSettings settings;
+  settings.rotary_size = 8;
+  const at::Tensor positions = at::arange(100, 105, at::kLong).to(device);
+  const RopeTable table = Rope(settings, {}, device).table(positions, 0);
+  const at::Tensor x = lcg_tensor(8, {5, 4, 8}).to(device);
+  at::Tensor dense = x.slice(1, 1, 3).contiguous();
+  at::Tensor among = x.slice(1, 1, 3);
+  rotate_(dense, table);
+  rotate_(among, table);
+  CHECK(at::equal(among, dense));
+}
+
 }  // namespace
 
 TEST_CASE("rope llama3 bends the middle frequencies") {
@@ -183,6 +196,11 @@ TEST_CASE("rope rotates on a GPU", "[.gpu]") {
   rotate_(expected, table);
   rotate_(got, {table.cos.to(at::kCUDA), table.sin.to(at::kCUDA)});
   CHECK_THAT(got.cpu().to(at::kFloat), CloseTo(expected.to(at::kFloat), error, error));
+}
+
+TEST_CASE("rope rotates heads among others") { check_heads_among_others(at::kCPU); }
+TEST_CASE("rope rotates heads among others on a GPU", "[.gpu]") {
+  check_heads_among_others(at::kCUDA);
 }
 
 TEST_CASE("rope refuses settings that make no sense") {
