@@ -5,8 +5,15 @@
 
 namespace lv::llm {
 
-void launch_paged_decode(const PagedDecode&, void*) {
+namespace {
+
+[[noreturn]] void missing() {
   throw Error(ErrorCode::kUnimplemented, "built without CUDA kernels");
 }
+
+}  // namespace
+
+void launch_paged_decode(const PagedDecode&, void*) { missing(); }
+void launch_rotate_append(const RotateAppend&, void*) { missing(); }
 
 }  // namespace lv::llm

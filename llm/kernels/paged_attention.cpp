@@ -206,6 +206,7 @@ Partial attend_gathered(const at::Tensor& q, std::span<const PagedQuery> queries
 /// Blocks that keep every multiprocessor of a large GPU busy, and the fewest tokens worth one.
 constexpr int64_t kBlocks = 1024;
 constexpr int64_t kMinSplitTokens = 64;
+constexpr int64_t kPlanHead = 4;  // integers of a plan before its pages
 
 bool kernel_decodes(const at::Tensor& q, std::span<const PagedQuery> queries) {
   const at::Tensor& keys = queries[0].view.keys;
@@ -214,10 +215,30 @@ bool kernel_decodes(const at::Tensor& q, std::span<const PagedQuery> queries) {
          std::ranges::all_of(queries, [](const PagedQuery& x) { return x.seen.size() <= 2; });
 }
 
+Partial decode_by_kernel(const at::Tensor& q, const PagePlans& pages, int64_t splits,
+                         double scale) {
+  const int64_t count = q.size(0), heads = q.size(1), width = q.size(2);
+  const auto floats = q.options().dtype(at::kFloat);
+  at::Tensor sums, part_lse;
+  if (splits > 1) {
+    sums = at::empty({count, heads, splits, width}, floats);
+    part_lse = at::empty({count, heads, splits}, floats);
+  }
+  Partial result{at::empty({count, heads, width}, q.options()), at::empty({count, heads}, floats)};
+  launch_paged_decode(
+      {q.const_data_ptr(), pages.keys.const_data_ptr(), pages.values.const_data_ptr(),
+       pages.plans.const_data_ptr<int32_t>(), splits > 1 ? sums.mutable_data_ptr<float>() : nullptr,
+       splits > 1 ? part_lse.mutable_data_ptr<float>() : nullptr, result.out.mutable_data_ptr(),
+       result.lse.mutable_data_ptr<float>(), *element_of(q.scalar_type()), count, heads,
+       pages.keys.size(2), width, pages.keys.size(1), pages.plans.size(1) - kPlanHead, splits,
+       q.stride(0), static_cast<float>(scale)},
+      current_stream(q));
+  return result;
+}
+
 Partial attend_by_kernel(const at::Tensor& q, std::span<const PagedQuery> queries, double scale) {
   const KvView& first = queries[0].view;
   const auto count = static_cast<int64_t>(queries.size());
-  const int64_t heads = q.size(1);
   int64_t most_pages = 0;
   int64_t most_tokens = 0;
   for (const PagedQuery& query : queries) {
@@ -226,37 +247,64 @@ Partial attend_by_kernel(const at::Tensor& q, std::span<const PagedQuery> querie
     most_tokens = std::max(most_tokens, tokens);
     most_pages = std::max(most_pages, static_cast<int64_t>(query.view.table.size()));
   }
-  std::vector<int32_t> plans(static_cast<size_t>(count * (4 + most_pages)), 0);
+  const int64_t row = kPlanHead + most_pages;
+  std::vector<int32_t> plans(static_cast<size_t>(count * row), 0);
   for (size_t s = 0; s < queries.size(); ++s) {
-    int32_t* plan = plans.data() + s * static_cast<size_t>(4 + most_pages);
-    for (const TokenRange& range : queries[s].seen) {
-      const bool early = &range == &queries[s].seen.front();
-      plan[early ? 0 : 2] = static_cast<int32_t>(range.begin);
-      plan[early ? 1 : 3] = static_cast<int32_t>(range.end);
-    }
-    std::ranges::copy(queries[s].view.table, plan + 4);
+    write_plan(plans.data() + s * static_cast<size_t>(row), queries[s].seen, queries[s].view.table);
   }
-  const at::Tensor sent_plans = sent(plans, q.device());
+  const at::Tensor sent_plans = sent(plans, q.device()).view({count, row});
+  const int64_t splits = decode_splits(count, first.keys.size(2), most_tokens);
+  return decode_by_kernel(q, {first.keys, first.values, sent_plans}, splits, scale);
+}
 
-  const int64_t kv_heads = first.keys.size(2);
-  const int64_t wanted = std::max<int64_t>(1, kBlocks / (count * kv_heads));
-  const int64_t split_tokens = std::max(kMinSplitTokens, (most_tokens + wanted - 1) / wanted);
-  const int64_t splits = (most_tokens + split_tokens - 1) / split_tokens;
-  const auto floats = q.options().dtype(at::kFloat);
-  const at::Tensor sums = at::empty({count, heads, splits, q.size(2)}, floats);
-  const at::Tensor part_lse = at::empty({count, heads, splits}, floats);
-  Partial result{at::empty_like(q), at::empty({count, heads}, floats)};
-  launch_paged_decode(
-      {q.const_data_ptr(), first.keys.const_data_ptr(), first.values.const_data_ptr(),
-       sent_plans.const_data_ptr<int32_t>(), sums.mutable_data_ptr<float>(),
-       part_lse.mutable_data_ptr<float>(), result.out.mutable_data_ptr(),
-       result.lse.mutable_data_ptr<float>(), *element_of(q.scalar_type()), count, heads, kv_heads,
-       q.size(2), first.slots(), most_pages, splits, split_tokens, static_cast<float>(scale)},
-      current_stream(q));
+/// By LibTorch's operators, one sequence after another.
+Partial attend_planned_reference(const at::Tensor& q, const PagePlans& pages, double scale) {
+  const at::Tensor plans = pages.plans.cpu();
+  const auto* plan = plans.const_data_ptr<int32_t>();
+  Partial result{at::zeros(q.sizes(), q.options()),
+                 at::full({q.size(0), q.size(1)}, kHidden, q.options().dtype(at::kFloat))};
+  for (int64_t s = 0; s < q.size(0); ++s, plan += plans.size(1)) {
+    std::vector<TokenRange> seen;
+    for (const int64_t at : {0, 2}) {
+      if (plan[at + 1] > plan[at]) seen.push_back({plan[at], plan[at + 1]});
+    }
+    if (seen.empty()) continue;
+    const std::span<const int32_t> table(plan + kPlanHead,
+                                         static_cast<size_t>(plans.size(1) - kPlanHead));
+    const KvRows rows = gather({pages.keys, pages.values, table, seen.back().end}, seen);
+    const Partial part = attend(q.slice(0, s, s + 1), rows.keys, rows.values,
+                                {.offset = rows.keys.size(0) - 1}, scale);
+    result.out[s].copy_(part.out[0]);
+    result.lse[s].copy_(part.lse[0]);
+  }
   return result;
 }
 
 }  // namespace
+
+void write_plan(int32_t* plan, std::span<const TokenRange> seen, std::span<const int32_t> pages) {
+  std::fill_n(plan, kPlanHead, 0);
+  for (size_t i = 0; i < seen.size(); ++i) {
+    plan[2 * i] = static_cast<int32_t>(seen[i].begin);
+    plan[2 * i + 1] = static_cast<int32_t>(seen[i].end);
+  }
+  std::ranges::copy(pages, plan + kPlanHead);
+}
+
+int64_t plan_size(int64_t pages) { return kPlanHead + pages; }
+
+int64_t decode_splits(int64_t sequences, int64_t kv_heads, int64_t tokens) {
+  const int64_t wanted = std::max<int64_t>(1, kBlocks / (sequences * kv_heads));
+  return std::clamp<int64_t>((tokens + kMinSplitTokens - 1) / kMinSplitTokens, 1, wanted);
+}
+
+Partial attend_planned(const at::Tensor& q, const PagePlans& pages, int64_t splits, double scale) {
+  check_shape(q, "paged attention q", {pages.plans.size(0), -1, pages.keys.size(3)});
+  const bool by_kernel = kernels_take(q[0]) && kernels_take(pages.keys) && q.stride(0) % 8 == 0 &&
+                         q.scalar_type() == pages.keys.scalar_type() && decodes_width(q.size(2));
+  return by_kernel ? decode_by_kernel(q, pages, splits, scale)
+                   : attend_planned_reference(q.contiguous(), pages, scale);
+}
 
 Partial attend_paged(const at::Tensor& q, std::span<const PagedQuery> queries, double scale) {
   check(!queries.empty(), ErrorCode::kInternal, "paged attention: expected at least one query");

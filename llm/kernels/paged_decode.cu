@@ -12,6 +12,13 @@ constexpr int kWarps = kThreads / 32;
 constexpr int kUnroll = 4;  // tokens of a team in flight: hides how long memory takes
 constexpr float kLog2e = 1.4426950408889634f;
 constexpr float kHidden = -INFINITY;
+constexpr int kMinSplitTokens = 64;  // fewer are not worth a block
+
+/// Of `seen` tokens in so many splits, whole strides of a block.
+__device__ int split_tokens(int seen, int64_t splits, int stride) {
+  const int share = max(kMinSplitTokens, static_cast<int>((seen + splits - 1) / splits));
+  return (share + stride - 1) / stride * stride;
+}
 
 /// Softmax-weighted sums under way for some heads: this thread's eight dimensions of each.
 template <int kHeads>
@@ -52,8 +59,10 @@ __global__ void __launch_bounds__(kThreads) paged_decode_kernel(PagedDecode args
   const int32_t* plan = args.plans + sequence * (4 + args.most_pages);
   const int32_t* pages = plan + 4;
   const int early = plan[1] - plan[0];
-  const int begin = blockIdx.x * static_cast<int>(args.split_tokens);
-  const int end = min(begin + static_cast<int>(args.split_tokens), early + plan[3] - plan[2]);
+  const int seen = early + plan[3] - plan[2];
+  const int split = split_tokens(seen, args.splits, kTeams * kUnroll);
+  const int begin = blockIdx.x * split;
+  const int end = min(begin + split, seen);
   const int slots = args.slots;
   const int lane = threadIdx.x % kTeam;
   const int team = threadIdx.x / kTeam;
@@ -65,7 +74,10 @@ __global__ void __launch_bounds__(kThreads) paged_decode_kernel(PagedDecode args
     mine.largest[h] = kHidden;
     mine.weight[h] = 0;
     Lane<T> row = {};
-    if (h < heads) row = static_cast<const Lane<T>*>(args.q)[(query + h) * kTeam + lane];
+    if (h < heads) {
+      const int64_t at = sequence * (args.q_stride / kLane) + (kv_head * group + first + h) * kTeam;
+      row = static_cast<const Lane<T>*>(args.q)[at + lane];
+    }
     for (int i = 0; i < kLane; ++i) {
       q[h][i] = device::to_float(row.value[i]) * args.scale * kLog2e;
       mine.sums[h][i] = 0;
@@ -150,8 +162,14 @@ __global__ void __launch_bounds__(kThreads) paged_decode_kernel(PagedDecode args
       sum += shared_sums[w][h][d] * share;
     }
     const int64_t part = (query + h) * args.splits + blockIdx.x;
-    args.sums[part * kWidth + d] = weight > 0 ? sum / weight : 0;
-    if (d == 0) args.part_lse[part] = weight > 0 ? (most + log2f(weight)) / kLog2e : kHidden;
+    const float mean = weight > 0 ? sum / weight : 0;
+    const float lse = weight > 0 ? (most + log2f(weight)) / kLog2e : kHidden;
+    if (args.splits > 1) {
+      args.sums[part * kWidth + d] = mean;
+    } else {
+      static_cast<T*>(args.out)[part * kWidth + d] = device::from_float<T>(mean);
+    }
+    if (d == 0) (args.splits > 1 ? args.part_lse : args.lse)[part] = lse;
   }
 }
 
@@ -179,7 +197,8 @@ void launch(const PagedDecode& args, cudaStream_t stream) {
   const int64_t group = args.heads / args.kv_heads;
   const dim3 grid(args.splits, args.kv_heads * ((group + kHeads - 1) / kHeads), args.sequences);
   paged_decode_kernel<T, kWidth, kHeads><<<grid, kThreads, 0, stream>>>(args);
-  merge_splits_kernel<T><<<args.sequences * args.heads, kWidth, 0, stream>>>(args);
+  if (args.splits > 1)
+    merge_splits_kernel<T><<<args.sequences * args.heads, kWidth, 0, stream>>>(args);
 }
 
 template <typename T, int kWidth>

@@ -180,6 +180,60 @@ TEST_CASE("paged attention on a GPU reads pages in place", "[.gpu]") {
   }
 }
 
+namespace {
+
+/// q and plans of sequences that see nothing, all, and a window with sinks.
+void check_planned(at::Device device, at::ScalarType type, double error) {
+  at::manual_seed(8);
+  const Case sizes = GENERATE(Case{9, 3, 64}, Case{4, 4, 128}, Case{32, 8, 128});
+  const int64_t splits = GENERATE(1, 2, 16);
+  const int64_t pages = 512, slots = 16;
+  const auto there = at::TensorOptions(device).dtype(type);
+  const at::Tensor keys = noise({pages, slots, sizes.kv_heads, sizes.width}).to(there);
+  const at::Tensor values = noise({pages, slots, sizes.kv_heads, sizes.width}).to(there);
+  const std::vector<std::vector<TokenRange>> seen{
+      {}, {{0, 1}}, {{0, 100}}, {{0, 4}, {3001, 4000}}, {{0, 8000}}};
+  const auto count = static_cast<int64_t>(seen.size());
+  std::vector<int32_t> plans(static_cast<size_t>(count * plan_size(pages)), -1);
+  const at::Tensor order = at::randperm(pages).to(at::kInt);
+  for (size_t s = 0; s < seen.size(); ++s) {
+    write_plan(plans.data() + s * static_cast<size_t>(plan_size(pages)), seen[s],
+               {order.const_data_ptr<int32_t>(), static_cast<size_t>(pages)});
+  }
+  // Heads among others, as layers give them.
+  const at::Tensor q =
+      noise({count, sizes.heads + 2, sizes.width}).to(there).slice(1, 0, sizes.heads);
+  const at::Tensor sent = at::tensor(plans, at::kInt).view({count, -1}).to(device);
+  const Partial found = attend_planned(q, {keys, values, sent}, splits, 0.2);
+  CHECK(found.out[0].abs().max().item<double>() == 0);
+  const at::Tensor table = order.to(device);
+  const at::Tensor all_keys = keys.index_select(0, table).flatten(0, 1);
+  const at::Tensor all_values = values.index_select(0, table).flatten(0, 1);
+  for (size_t s = 1; s < seen.size(); ++s) {
+    CAPTURE(s, splits, sizes.heads, sizes.width);
+    const auto row = static_cast<int64_t>(s);
+    std::vector<at::Tensor> k, v;
+    for (const TokenRange& range : seen[s]) {
+      k.push_back(all_keys.slice(0, range.begin, range.end));
+      v.push_back(all_values.slice(0, range.begin, range.end));
+    }
+    const at::Tensor mine = at::cat(k);
+    const Partial expected = attend_reference(q.slice(0, row, row + 1).contiguous(), mine,
+                                              at::cat(v), {.offset = mine.size(0) - 1}, 0.2);
+    CHECK((found.out[row] - expected.out[0]).abs().max().item<double>() < error);
+    CHECK((found.lse[row] - expected.lse[0]).abs().max().item<double>() < error);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("attention by plans") { check_planned(at::kCPU, at::kFloat, 1e-4); }
+TEST_CASE("attention by plans on a GPU", "[.gpu]") {
+  const auto [type, error] = GENERATE(table<at::ScalarType, double>(
+      {{at::kFloat, 1e-4}, {at::kHalf, 4e-3}, {at::kBFloat16, 3e-2}}));
+  check_planned(at::kCUDA, type, error);
+}
+
 TEST_CASE("rows of queries go through a block of keys alike with and without AVX2") {
   if (!has_avx2()) return;
   at::manual_seed(6);
