@@ -152,18 +152,36 @@ class Engine::Loop {
       }
     }
     if (choices.empty()) return;
-    const at::Tensor last = hidden.index_select(0, sent(rows, hidden.device()));
-    const at::Tensor logits = model_->logits(last).cpu();  // [rows, V]
-    for (const auto& [run, first] : choices) choose_tokens(*run, logits, first);
+    const bool all = static_cast<int64_t>(rows.size()) == hidden.size(0);
+    const at::Tensor last = all ? hidden : hidden.index_select(0, sent(rows, hidden.device()));
+    const Scores scores = scores_of(last, choices);
+    for (const auto& [run, first] : choices) choose_tokens(*run, scores, first);
+  }
+
+  /// What is known on the host of the next tokens after some rows.
+  struct Scores {
+    at::Tensor logits;   // [rows, V], or undefined if nobody wants more than
+    at::Tensor largest;  // [rows, 2] float64: the largest and its id
+  };
+
+  /// A device that is not the host's finds the largest itself, if that is all that is asked for.
+  Scores scores_of(const at::Tensor& hidden,
+                   const std::vector<std::pair<RunPtr, int64_t>>& choices) const {
+    const at::Tensor logits = model_->logits(hidden);
+    const bool largest = std::ranges::all_of(
+        choices, [](const auto& choice) { return choice.first->sampler.takes_largest(); });
+    if (logits.is_cpu() || !largest) return {logits.cpu(), {}};
+    const auto [score, id] = logits.max(1);
+    return {{}, at::stack({score.to(at::kDouble), id.to(at::kDouble)}, 1).cpu()};
   }
 
   /// Chooses a token after each row in turn, as long as the draft has the same one. What is drawn
   /// is what would be drawn without a draft, at any temperature: a guess is right with the
   /// probability that the model gives it, as speculative sampling wants (arXiv 2211.17192, section
   /// 2.3).
-  void choose_tokens(Run& run, const at::Tensor& logits, int64_t row) {
+  void choose_tokens(Run& run, const Scores& scores, int64_t row) {
     size_t accepted = 0;
-    while (choose_token(run, logits[row + static_cast<int64_t>(accepted)]) &&
+    while (choose_token(run, scores, row + static_cast<int64_t>(accepted)) &&
            accepted < run.draft.size() && run.answer.back() == run.draft[accepted]) {
       ++accepted;
       ++run.length;
@@ -172,10 +190,15 @@ class Engine::Loop {
   }
 
   /// False if the answer ended.
-  bool choose_token(Run& run, const at::Tensor& logits) {
+  bool choose_token(Run& run, const Scores& scores, int64_t row) {
     int64_t id = 0;
     try {
-      id = run.sampler.next(logits);
+      if (scores.logits.defined()) {
+        id = run.sampler.next(scores.logits[row]);
+      } else {
+        const auto* found = scores.largest.const_data_ptr<double>() + 2 * row;
+        id = run.sampler.take(static_cast<int64_t>(found[1]), found[0]);
+      }
     } catch (...) {
       end(run, FinishReason::kNone, std::current_exception());
       return false;

@@ -15,6 +15,8 @@
 namespace lv::llm {
 namespace {
 
+constexpr const char* kBroken = "logits: expected finite numbers, got NaN or infinity";
+
 /// A number in [0, 1) that depends on the seed and the place alone.
 double uniform(uint64_t seed, uint64_t place) {
   at::Philox4_32 engine(seed, place);
@@ -97,8 +99,7 @@ int64_t Sampler::next(const at::Tensor& logits) {
     return std::isnan(s) || s == std::numeric_limits<float>::infinity();
   });
   const auto best = std::max_element(scores_.begin(), scores_.end());
-  check(!broken && std::isfinite(*best), ErrorCode::kInternal,
-        "logits: expected finite numbers, got NaN or infinity");
+  check(!broken && std::isfinite(*best), ErrorCode::kInternal, kBroken);
   if (constraint_) {
     constraint_->mask(scores_);
     check(std::isfinite(*std::max_element(scores_.begin(), scores_.end())), ErrorCode::kInternal,
@@ -120,6 +121,20 @@ int64_t Sampler::next(const at::Tensor& logits) {
     }
     id = candidates[chosen].id;
   }
+  return go_on(id);
+}
+
+bool Sampler::takes_largest() const {
+  return options_.temperature == 0 && options_.repetition_penalty == 1 && !constraint_;
+}
+
+int64_t Sampler::take(int64_t id, double score) {
+  check(std::isfinite(score), ErrorCode::kInternal, kBroken);
+  return go_on(id);
+}
+
+/// Notes what was chosen.
+int64_t Sampler::go_on(int64_t id) {
   if (constraint_) constraint_->accept(id);
   ++drawn_;
   seen_[static_cast<size_t>(id)] = true;

@@ -29,7 +29,13 @@ class Sampler {
   /// number, or none that the constraint allows, and what the constraint throws.
   int64_t next(const at::Tensor& logits);
 
+  /// Whether next() only looks for the largest score, which a device may find by itself; then
+  /// take() goes on with that. Throws as next() if `score` is not a finite number.
+  bool takes_largest() const;
+  int64_t take(int64_t id, double score);
+
  private:
+  int64_t go_on(int64_t id);
   void penalise(std::vector<float>& scores) const;
 
   GenerationOptions options_;

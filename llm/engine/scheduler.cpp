@@ -102,7 +102,8 @@ void Scheduler::guess(Run& run) const {
   run.draft = run.guesses.propose(std::min(draft_tokens_, run.planned_length - run.known() - 1));
 }
 
-SequenceStep Scheduler::piece_of(const Run& run, int64_t count) const {
+/// Without embeddings if it is of an answer, whose ids are added.
+SequenceStep Scheduler::piece_of(const Run& run, int64_t count, std::vector<int64_t>& ids) const {
   SequenceStep piece{*run.sequence, {}, run.length, run.planned_length};
   piece.worn = run.request.worn.get();
   if (run.reading_prompt()) {
@@ -113,10 +114,10 @@ SequenceStep Scheduler::piece_of(const Run& run, int64_t count) const {
     return piece;
   }
   piece.first_position += run.answer_shift;
-  std::vector<int64_t> ids(run.answer.begin() + (run.length - run.prompt()), run.answer.end());
+  const size_t end = ids.size() + static_cast<size_t>(count);
+  ids.insert(ids.end(), run.answer.begin() + (run.length - run.prompt()), run.answer.end());
   ids.insert(ids.end(), run.draft.begin(), run.draft.end());
-  ids.resize(static_cast<size_t>(count));
-  piece.embeddings = model_->embed(at::tensor(ids, at::kLong));
+  ids.resize(end);
   return piece;
 }
 
@@ -147,6 +148,8 @@ Scheduler::Step Scheduler::plan() {
   Step step;
   int64_t room = limits_.step_tokens;
   int64_t reserved = 0;
+  std::vector<int64_t> ids;     // of all answers
+  std::vector<int64_t> counts;  // of each piece's ids; 0 for one of a prompt
   const auto take = [&](const RunPtr& run) {
     guess(*run);
     int64_t count = rows_to_read(*run, room);
@@ -155,8 +158,9 @@ Scheduler::Step Scheduler::plan() {
     if (!make_room(run, count, reserved, step.runs)) return;
     reserved += pages_for(*run, count);
     if (run->unread() > 1 || run->reading_prompt()) room -= count;
-    step.pieces.push_back(piece_of(*run, count));
+    step.pieces.push_back(piece_of(*run, count, ids));
     step.runs.push_back(run);
+    counts.push_back(step.pieces.back().embeddings.defined() ? 0 : count);
   };
   // Answers first: what they need is little, and somebody reads along. The list may lose its last
   // ones on the way.
@@ -167,6 +171,14 @@ Scheduler::Step Scheduler::plan() {
   for (size_t i = 0; i < running_.size() && room > 0; ++i) {
     const RunPtr run = running_[i];
     if (!holds(step.runs, run)) take(run);
+  }
+  if (ids.empty()) return step;
+  const at::Tensor rows = model_->embed(at::tensor(ids, at::kLong));
+  int64_t row = 0;
+  for (size_t i = 0; i < counts.size(); ++i) {
+    if (counts[i] == 0) continue;
+    step.pieces[i].embeddings = rows.slice(0, row, row + counts[i]);
+    row += counts[i];
   }
   return step;
 }

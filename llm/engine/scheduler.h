@@ -60,7 +60,7 @@ class Scheduler {
   void forget(Run& run);
   int64_t rows_to_read(const Run& run, int64_t room) const;
   void guess(Run& run) const;
-  SequenceStep piece_of(const Run& run, int64_t count) const;
+  SequenceStep piece_of(const Run& run, int64_t count, std::vector<int64_t>& ids) const;
   int64_t pages_for(const Run& run, int64_t count) const;
   bool make_room(const RunPtr& run, int64_t count, int64_t reserved,
                  const std::vector<RunPtr>& taken);

@@ -4,6 +4,7 @@
 
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
+#include "pipeline/kernels/on_device.h"
 
 namespace lv::llm {
 
@@ -46,16 +47,20 @@ PackedBatch pack(const std::vector<SequenceStep>& steps) {
   }
   std::vector<at::Tensor> embeddings;
   std::vector<at::Tensor> positions;
+  std::vector<int64_t> numbers;  // positions, where they have one axis
   std::vector<int32_t> offsets{0};
   for (const SequenceStep& step : steps) {
     const int64_t count = step.embeddings.size(0);
     embeddings.push_back(step.embeddings);
-    at::Tensor places = step.positions;
-    if (!places.defined()) {
-      places = at::arange(step.first_position, step.first_position + count, at::kLong);
-      if (axes > 0) places = places.unsqueeze(1).expand({count, axes});
+    if (axes == 0) {
+      for (int64_t i = 0; i < count; ++i) numbers.push_back(step.first_position + i);
+    } else if (step.positions.defined()) {
+      positions.push_back(step.positions);
+    } else {
+      positions.push_back(at::arange(step.first_position, step.first_position + count, at::kLong)
+                              .unsqueeze(1)
+                              .expand({count, axes}));
     }
-    positions.push_back(places);
     offsets.push_back(offsets.back() + static_cast<int32_t>(count));
     batch.sequences.push_back(step.sequence);
     batch.planned_lengths.push_back(step.planned_length);
@@ -63,8 +68,8 @@ PackedBatch pack(const std::vector<SequenceStep>& steps) {
   }
   batch.embeddings = embeddings.size() == 1 ? embeddings[0] : at::cat(embeddings);
   batch.offsets = at::tensor(offsets, at::kInt);
-  batch.positions =
-      (positions.size() == 1 ? positions[0] : at::cat(positions)).to(batch.embeddings.device());
+  const at::Device device = batch.embeddings.device();
+  batch.positions = axes == 0 ? sent(numbers, device) : at::cat(positions).to(device);
   return batch;
 }
 

@@ -6,6 +6,7 @@
 
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
+#include "pipeline/kernels/on_device.h"
 #include "pipeline/kernels/quantized_matmul.h"
 
 namespace lv {
@@ -124,7 +125,11 @@ at::Tensor Embedding::operator()(const at::Tensor& ids) const {
               std::to_string(least < 0 ? least : most));
   }
   if (const auto* dense = std::get_if<at::Tensor>(&table_)) {
-    return dense->index_select(0, ids.to(dense->device())).to(dtype_);
+    if (!ids.is_cpu()) return dense->index_select(0, ids.to(dense->device())).to(dtype_);
+    const at::Tensor row = ids.contiguous();
+    const auto* first = row.const_data_ptr<int64_t>();
+    const at::Tensor there = sent({first, static_cast<size_t>(row.size(0))}, dense->device());
+    return dense->index_select(0, there).to(dtype_);
   }
   return dequantize_rows(std::get<QuantizedMatrix>(table_), ids).to(dtype_);
 }
