@@ -11,6 +11,7 @@
 #include "llm/engine/run.h"
 #include "llm/kv/state_store.h"
 #include "llm/models/causal_lm.h"
+#include "llm/models/decode_replay.h"
 #include "llm/models/packed_batch.h"
 
 namespace lv::llm {
@@ -25,7 +26,7 @@ class Scheduler {
   int64_t capacity_tokens() const { return kv_.capacity_tokens(); }
   /// How many tokens are guessed for an answer.
   int64_t draft_tokens() const { return draft_tokens_; }
-  Memory memory() { return {kv_, states_, &taps_}; }
+  Memory memory() { return {kv_, states_, &taps_, shape_.device.is_cpu() ? nullptr : &replay_}; }
 
   /// Behind all that wait.
   void add(RunPtr run) { waiting_.push_back(std::move(run)); }
@@ -71,6 +72,7 @@ class Scheduler {
   KvStore kv_;
   StateStore states_;
   QueryTaps taps_;
+  DecodeReplay replay_;
   PrefixCache cache_;
   const int64_t draft_tokens_;
   const int64_t cache_tokens_;

@@ -207,6 +207,24 @@ void KvStore::append(SequenceId sequence, int64_t layer, const at::Tensor& keys,
   append({&sequence, 1}, all, layer, keys, values);
 }
 
+std::vector<KvStore::Room> KvStore::extend(SequenceId sequence) {
+  Sequence& tables = find(sequence);
+  check(static_cast<int64_t>(tables.size()) == shape_.layers, ErrorCode::kInternal,
+        "kv store: expected layers of one group");
+  std::vector<Room> rooms;
+  for (Table& table : tables) {
+    make_writable(table, shape_.page_tokens, 1);
+    rooms.push_back({table.pages, ++table.length});
+  }
+  return rooms;
+}
+
+KvView KvStore::pages(int64_t layer) const {
+  check(layer >= 0 && layer < shape_.layers && groups(layer) == 1, ErrorCode::kInternal,
+        "kv store: expected a layer of one group, got " + std::to_string(layer));
+  return {shaped(pool_.keys(), layer), shaped(pool_.values(), layer), {}, 0};
+}
+
 KvView KvStore::view(SequenceId sequence, int64_t layer, int64_t group) const {
   const Table& table = find(sequence)[table_at(layer, group)];
   return {shaped(pool_.keys(), layer), shaped(pool_.values(), layer), table.pages, table.length};

@@ -77,7 +77,17 @@ class KvStore {
   /// The same of one sequence.
   void append(SequenceId sequence, int64_t layer, const at::Tensor& keys, const at::Tensor& values);
 
+  /// Room for one token more of a sequence in every layer, each of one group, which the caller
+  /// writes to its last slot: the layers' views, but for the tensors. Throws kResourceExhausted.
+  struct Room {
+    std::span<const int32_t> table;
+    int64_t tokens = 0;  // with that one
+  };
+  std::vector<Room> extend(SequenceId sequence);
+
   KvView view(SequenceId sequence, int64_t layer, int64_t group = 0) const;
+  /// All pages of a layer of one group: view() without a sequence. With a capacity they never move.
+  KvView pages(int64_t layer) const;
   int64_t groups(int64_t layer) const;
   /// Tokens that a layer's first group remembers or has forgotten.
   int64_t length(SequenceId sequence, int64_t layer) const;

@@ -13,6 +13,8 @@
 
 namespace lv::llm {
 
+class DecodeReplay;
+
 /// States of fixed size that recurrent mixers keep for each sequence and layer, by name. A state
 /// stands for all tokens that were read, so a sequence can go back only to where keep() was called.
 /// A sequence that has no states may be forked, truncated and dropped like any other.
@@ -61,7 +63,8 @@ class StateStore {
 struct Memory {
   KvStore& kv;
   StateStore& states;
-  QueryTaps* taps = nullptr;  // null: nobody looks at a prompt's last queries
+  QueryTaps* taps = nullptr;       // null: nobody looks at a prompt's last queries
+  DecodeReplay* replay = nullptr;  // null: steps of one token a sequence are like any other
 };
 
 /// A new sequence that starts with the first `tokens` of another, in both memories. Throws what

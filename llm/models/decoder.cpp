@@ -3,13 +3,15 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <optional>
 #include <string>
 
 #include "llm/kernels/column_sums.h"
+#include "llm/kernels/launch.h"
+#include "llm/kernels/rotate_append.h"
 #include "llm/models/cached_attention.h"
+#include "llm/models/decode_replay.h"
 #include "llm/models/worn_weights.h"
 #include "llm/retain/retention.h"
 #include "pipeline/base/cancellation.h"
@@ -78,9 +80,9 @@ class Attention {
  public:
   Attention(const WeightScope& scope, const Sizes& sizes, const LayerTraits& traits)
       : shape_(sizes.shape),
-        q_(scope / "q_proj", shape_.width, shape_.heads * shape_.head_size),
-        k_(scope / "k_proj", shape_.width, shape_.kv_heads * shape_.head_size),
-        v_(scope / "v_proj", shape_.width, shape_.kv_heads * shape_.head_size),
+        qkv_({Linear(scope / "q_proj", shape_.width, shape_.heads * shape_.head_size),
+              Linear(scope / "k_proj", shape_.width, shape_.kv_heads * shape_.head_size),
+              Linear(scope / "v_proj", shape_.width, shape_.kv_heads * shape_.head_size)}),
         o_(scope / "o_proj", shape_.heads * shape_.head_size, shape_.width),
         rotates_(traits.rotates),
         scale_(1 / std::sqrt(static_cast<double>(shape_.head_size))),
@@ -92,24 +94,28 @@ class Attention {
 
   at::Tensor operator()(const at::Tensor& x, const Layout& layout, int64_t layer,
                         KvStore& kv) const {
-    const int64_t n = x.size(0);
     const auto worn = [&](const at::Tensor& y, const at::Tensor& rows, WornAt at) {
       return with_worn(y, rows, layout.batch, layer, at);
     };
-    const std::vector<at::Tensor> qkv = apply_each(x, std::array{&q_, &k_, &v_});
-    at::Tensor q = worn(qkv[0], x, WornAt::kQuery).view({n, shape_.heads, shape_.head_size});
-    at::Tensor k = worn(qkv[1], x, WornAt::kKey).view({n, shape_.kv_heads, shape_.head_size});
-    const at::Tensor v =
-        worn(qkv[2], x, WornAt::kValue).view({n, shape_.kv_heads, shape_.head_size});
-    if (q_norm_) q = (*q_norm_)(q);
-    if (k_norm_) k = (*k_norm_)(k);
+    const std::vector<at::Tensor> qkv = qkv_(x);
+    auto [q, k, v] = heads_of(worn(qkv[0], x, WornAt::kQuery), worn(qkv[1], x, WornAt::kKey),
+                              worn(qkv[2], x, WornAt::kValue));
     if (rotates_) {
       rotate_(q, layout.rope);
       rotate_(k, layout.rope);
     }
     tap(q, layout, layer);
-    const at::Tensor seen = cached_(q, k, v, layout.batch, layer, kv).reshape({n, -1});
+    const at::Tensor seen = cached_(q, k, v, layout.batch, layer, kv).flatten(1);
     return worn(o_(seen), seen, WornAt::kOutput);
+  }
+
+  /// The same of one token a sequence, whose room in the pages is there.
+  at::Tensor decode(const at::Tensor& x, const RopeTable& rope, const PagePlans& pages,
+                    int64_t splits) const {
+    const std::vector<at::Tensor> qkv = qkv_(x);
+    auto [q, k, v] = heads_of(qkv[0], qkv[1], qkv[2]);
+    rotate_append(q, k, v, rotates_ ? rope : RopeTable{}, pages);
+    return o_(attend_planned(q, pages, splits, scale_).out.flatten(1));
   }
 
   const CachedAttention& cached() const { return cached_; }
@@ -126,6 +132,19 @@ class Attention {
   }
 
  private:
+  struct Heads {
+    at::Tensor q, k, v;  // [n, H or Hkv, Dh]
+  };
+
+  /// Of what each token's products are, [n, H Dh or Hkv Dh].
+  Heads heads_of(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) const {
+    const auto split = [&](const at::Tensor& x, const std::optional<RmsNorm>& norm) {
+      const at::Tensor heads = x.unflatten(1, {-1, shape_.head_size});
+      return norm ? (*norm)(heads.contiguous()) : heads;
+    };
+    return {split(q, q_norm_), split(k, k_norm_), split(v, std::nullopt)};
+  }
+
   void tap(const at::Tensor& q, const Layout& layout, int64_t layer) const {
     if (layout.taps == nullptr) return;
     const PackedBatch& batch = layout.batch;
@@ -136,7 +155,8 @@ class Attention {
   }
 
   ModelShape shape_;
-  Linear q_, k_, v_, o_;
+  LinearGroup qkv_;
+  Linear o_;
   std::optional<RmsNorm> q_norm_, k_norm_;
   bool rotates_;
   double scale_;
@@ -146,17 +166,18 @@ class Attention {
 class GatedMlp {
  public:
   GatedMlp(const WeightScope& scope, const Sizes& sizes)
-      : gate_(scope / "gate_proj", sizes.shape.width, sizes.mlp_width),
-        up_(scope / "up_proj", sizes.shape.width, sizes.mlp_width),
+      : gate_up_({Linear(scope / "gate_proj", sizes.shape.width, sizes.mlp_width),
+                  Linear(scope / "up_proj", sizes.shape.width, sizes.mlp_width)}),
         down_(scope / "down_proj", sizes.mlp_width, sizes.shape.width) {}
 
   at::Tensor operator()(const at::Tensor& x) const {
-    const std::vector<at::Tensor> both = apply_each(x, std::array{&gate_, &up_});
+    const std::vector<at::Tensor> both = gate_up_(x);
     return down_(gated_silu(both[0], both[1]));
   }
 
  private:
-  Linear gate_, up_, down_;
+  LinearGroup gate_up_;
+  Linear down_;
 };
 
 struct Layer {
@@ -190,8 +211,8 @@ LayerTraits layer_traits(const LayerPlan& plan, const DecoderTraits& traits, int
 Rope read_rope(const WeightScope& root, const Json& config, int64_t head_size) {
   const RopeSettings settings = rope_settings(config, head_size);
   const WeightScope divisors = root / "rope_freqs";
-  if (!divisors.has("weight")) return Rope(settings);
-  return Rope(settings, divisors.get("weight", {settings.rotary_size / 2}));
+  if (!divisors.has("weight")) return Rope(settings, {}, root.device());
+  return Rope(settings, divisors.get("weight", {settings.rotary_size / 2}), root.device());
 }
 
 Linear read_head(const WeightScope& root, const Json& config, const Embedding& embedding,
@@ -212,23 +233,20 @@ class Decoder : public CausalLm {
 
   at::Tensor forward(const PackedBatch& batch, Memory memory) const override {
     check_batch(batch, sizes_.shape.width);
-    const Layout layout{batch, rope_table(batch), retention_ ? memory.taps : nullptr};
-    at::Tensor x = batch.embeddings;
-    at::Tensor delta;  // of the part before, not added yet
-    const auto normed = [&](const RmsNorm& norm) {
-      SumAndNorm both = norm.of_sum(x, delta);
-      x = std::move(both.sum);
-      return std::move(both.norm);
-    };
-    for (size_t i = 0; i < layers_.size(); ++i) {
-      check_cancelled();
-      const Layer& layer = layers_[i];
-      const auto number = static_cast<int64_t>(i);
-      delta = layer.attention(normed(layer.attention_norm), layout, number, memory.kv);
-      const at::Tensor rows = normed(layer.mlp_norm);
-      delta = with_worn(layer.mlp(rows), rows, batch, number, WornAt::kMlp);
+    if (replays(batch, memory)) {
+      return memory.replay->run(batch, memory.kv, fixed_spans_,
+                                [&](const DecodeStep& step) { return decode(step, memory.kv); });
     }
-    return normed(norm_);
+    const Layout layout{batch, rope_table(batch), retention_ ? memory.taps : nullptr};
+    return through_layers(
+        batch.embeddings,
+        [&](const Layer& layer, const at::Tensor& x, int64_t number) {
+          check_cancelled();
+          return layer.attention(x, layout, number, memory.kv);
+        },
+        [&](const Layer& layer, const at::Tensor& x, int64_t number) {
+          return with_worn(layer.mlp(x), x, batch, number, WornAt::kMlp);
+        });
   }
 
   void settle(SequenceId sequence, int64_t planned_length, Memory memory,
@@ -257,13 +275,58 @@ class Decoder : public CausalLm {
     sizes_.shape.position_axes = rope_.axes();
     sizes_.shape.depends_on_length = rope_.depends_on_length();
     const WeightScope layers = root / "model" / "layers";
+    std::vector<KeySpan> spans;
     for (int64_t i = 0; i < sizes_.shape.layers; ++i) {
       const LayerTraits layer = layer_traits(plan, traits, i, sizes_.shape);
       sizes_.shape.kv_groups.push_back(static_cast<int64_t>(layer.spans.size()));
       sizes_.shape.depends_on_length |= std::ranges::any_of(layer.spans, depends_on_length);
+      const auto* span = std::get_if<KeySpan>(&layer.spans.front());
+      if (layer.spans.size() == 1 && span != nullptr) spans.push_back(*span);
       layers_.emplace_back(layers / i, sizes_, layer);
     }
     if (retention_) sizes_.shape.tapped_rows = retention_->window();
+    const bool fixed =
+        !retention_ && !sizes_.shape.depends_on_length && spans.size() == layers_.size();
+    const bool by_kernels = has_cuda_kernels() && decodes_width(sizes_.shape.head_size);
+    if (fixed && (by_kernels || sizes_.shape.device.is_cpu())) fixed_spans_ = std::move(spans);
+  }
+
+  /// Rows [n, D] through all layers, each `attend(layer, x, number)`, then `mlp` of the same.
+  template <typename Attend, typename Mlp>
+  at::Tensor through_layers(at::Tensor x, Attend attend, Mlp mlp) const {
+    at::Tensor delta;  // of the part before, not added yet
+    const auto normed = [&](const RmsNorm& norm) {
+      SumAndNorm both = norm.of_sum(x, delta);
+      x = std::move(both.sum);
+      return std::move(both.norm);
+    };
+    for (size_t i = 0; i < layers_.size(); ++i) {
+      const Layer& layer = layers_[i];
+      const auto number = static_cast<int64_t>(i);
+      delta = attend(layer, normed(layer.attention_norm), number);
+      delta = mlp(layer, normed(layer.mlp_norm), number);
+    }
+    return normed(norm_);
+  }
+
+  /// Whether a batch is a step of one token a sequence whose layers all read plain pages.
+  bool replays(const PackedBatch& batch, Memory memory) const {
+    const auto count = static_cast<int64_t>(batch.sequences.size());
+    return memory.replay != nullptr && !fixed_spans_.empty() && batch.embeddings.size(0) == count &&
+           count <= DecodeReplay::kMostRows &&
+           std::ranges::all_of(batch.worn, [](const auto* worn) { return worn == nullptr; });
+  }
+
+  at::Tensor decode(const DecodeStep& step, const KvStore& kv) const {
+    const RopeTable rope = rope_.table(step.positions, 0);
+    return through_layers(
+        step.embeddings,
+        [&](const Layer& layer, const at::Tensor& x, int64_t number) {
+          const KvView pages = kv.pages(number);
+          return layer.attention.decode(x, rope, {pages.keys, pages.values, step.plans[number]},
+                                        step.splits);
+        },
+        [](const Layer& layer, const at::Tensor& x, int64_t) { return layer.mlp(x); });
   }
 
   void retain(SequenceId sequence, Memory memory) const {
@@ -301,6 +364,7 @@ class Decoder : public CausalLm {
   Linear head_;
   std::unique_ptr<const Retention> retention_;  // null: all is kept
   std::vector<Layer> layers_;
+  std::vector<KeySpan> fixed_spans_;  // by layer; empty where steps cannot be replayed
 };
 
 }  // namespace
