@@ -58,6 +58,17 @@ struct GatedSilu {
 /// silu(gate) * up; pointers aligned to 16 bytes, width and stride multiples of 8.
 void launch_gated_silu(const GatedSilu& args, void* stream);
 
+struct FewRowsLinear {
+  const void* x;       // [rows, in]
+  const void* weight;  // [out, in]
+  void* y;             // [rows, out]
+  Element element;     // of 16 bits
+  int64_t rows, in, out;
+};
+constexpr int64_t kMostFewRows = 4;
+/// Rows: 1 to kMostFewRows; in: a multiple of 8; pointers aligned to 16 bytes.
+void launch_few_rows_linear(const FewRowsLinear& args, void* stream);
+
 /// x sigmoid(1.702 x) in place; pointer aligned to 16 bytes, count a multiple of 8.
 void launch_quick_gelu(void* x, Element element, int64_t count, void* stream);
 

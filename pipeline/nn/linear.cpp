@@ -6,6 +6,7 @@
 
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
+#include "pipeline/kernels/few_rows_linear.h"
 #include "pipeline/kernels/on_device.h"
 #include "pipeline/kernels/quantized_matmul.h"
 
@@ -70,7 +71,8 @@ std::vector<at::Tensor> apply_each(const at::Tensor& x, std::span<const Linear* 
   auto product = products.begin();
   for (const Linear* layer : layers) {
     if (const auto* dense = std::get_if<at::Tensor>(&layer->weight())) {
-      all.push_back(at::linear(x, *dense, layer->bias()));
+      all.push_back(layer->bias().defined() ? at::linear(x, *dense, layer->bias())
+                                            : few_rows_linear(x, *dense));
       continue;
     }
     at::Tensor y = *product++;
