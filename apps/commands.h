@@ -18,6 +18,7 @@ void add_models(CLI::App& program);
 /// The subcommands of `bench` are a file each.
 void add_bench(CLI::App& program);
 void add_bench_compress(CLI::App& bench);  // nothing in a build without services
+void add_bench_compress_random(CLI::App& bench);
 void add_bench_llm(CLI::App& bench);
 void add_bench_plan(CLI::App& bench);
 

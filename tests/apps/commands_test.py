@@ -306,6 +306,20 @@ class BenchTest(unittest.TestCase):
                 self.assertGreater(line["kl"], 0)
                 self.assertLess(line["fidelity"], 1)
 
+    def test_methods_are_compared_on_shapes_of_random_weights(self):
+        status, output, errors = run("bench", "compress-random", "--frames", "4", "--methods", "tome", "flashvid", "--keep", "1,0.25",
+                                     "--new-tokens", "4", "--repeat", "1", "--text-tokens", "10")
+        self.assertEqual(status, 0, errors)
+        lines = [json.loads(line) for line in output.splitlines()]
+        self.assertEqual([(line["method"], line["keep"]) for line in lines],
+                         [("keep_all", 1), ("tome", 1), ("tome", 0.25), ("flashvid", 1), ("flashvid", 0.25)])
+        for line in lines:
+            self.assertEqual((line["tokens_in"], line["prompt_tokens"]), (4 * 16, line["tokens_out"] + 10))
+            if line["keep"] == 1:
+                self.assertEqual((line["kl"], line["top1"], line["tokens_out"]), (0, 1, 4 * 16))
+            else:
+                self.assertLessEqual(line["tokens_out"], 4 * 16 / 2)
+
     def test_what_cannot_be_compared_is_refused(self):
         for flags, says in ((("--methods", "tome:keep=0.5"), "without keep"), (("--methods", "magic"), "magic"),
                             (("--methods", "visionzip", "--keep", "0.5"), "visionzip")):
