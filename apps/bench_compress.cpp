@@ -74,6 +74,7 @@ class FilePrompt : public ComparedPrompt {
     request.embeddings = language_->embed(tokens);
     request.positions = language_->positions(tokens);
     request.answer_position = language_->answer_position(tokens);
+    request.pruning = llm::row_pruning(tokens);
     return request;
   }
 

@@ -76,10 +76,12 @@ class RandomPrompt : public ComparedPrompt {
     const llm::ModelShape shape = model_->shape();
     const at::Tensor ids = at::arange(flags_.text_tokens, at::kLong) * 7919 % shape.vocabulary;
     const int64_t before = flags_.text_tokens / 2;
+    const TextTokens first{ids.slice(0, 0, before)}, last{ids.slice(0, before)};
     llm::EngineRequest request;
-    request.embeddings = at::cat({model_->embed(ids.slice(0, 0, before)),
-                                  left.embeddings.to(shape.device, shape.dtype),
-                                  model_->embed(ids.slice(0, before))});
+    request.embeddings =
+        at::cat({model_->embed(first.ids), left.embeddings.to(shape.device, shape.dtype),
+                 model_->embed(last.ids)});
+    request.pruning = llm::row_pruning({{first, left, last}, {}, {}});
     return request;
   }
 

@@ -49,8 +49,11 @@ class Reading {
           "bench compress: expected at most " + std::to_string(prompt.context_tokens()) +
               " tokens (the context), got " + std::to_string(length_) + "; look at fewer --frames");
     places_ = llm::places_of(prompt_tokens_, {request.positions, request.answer_position}, length_);
-    for (int64_t at = 0; at < prompt_tokens_; at += flags.step_tokens) {
-      first_ = step(rows.slice(0, at, std::min(at + flags.step_tokens, prompt_tokens_)));
+    if (request.pruning) model_.check_prunable(request.pruning->layer);
+    const int64_t step_tokens = request.pruning ? prompt_tokens_ : flags.step_tokens;
+    for (int64_t at = 0; at < prompt_tokens_; at += step_tokens) {
+      first_ = step(rows.slice(0, at, std::min(at + step_tokens, prompt_tokens_)),
+                    request.pruning ? &*request.pruning : nullptr);
     }
     first_ = model_.logits(first_.slice(0, -1));
     wait_for(first_);
@@ -69,9 +72,10 @@ class Reading {
   }
 
  private:
-  at::Tensor step(const at::Tensor& rows) {
+  at::Tensor step(const at::Tensor& rows, const llm::RowPruning* pruning = nullptr) {
     llm::SequenceStep step{sequence_, rows, read_, length_};
     const int64_t end = read_ + rows.size(0);
+    step.pruning = pruning;
     if (places_.defined()) step.positions = places_.slice(0, read_, end);
     const at::Tensor hidden = model_.forward(llm::pack({step}), {kv_, states_});
     model_.settle(sequence_, length_, {kv_, states_}, end >= prompt_tokens_);
@@ -179,7 +183,8 @@ class Comparison {
 
     // What merged in the encoder reports how many tokens came.
     one.tokens_in = left->reports.empty() ? visual.features.size(0) : left->reports[0].tokens_in;
-    one.tokens_out = left->embeddings.size(0);
+    one.tokens_out =
+        left->reports.empty() ? left->embeddings.size(0) : left->reports.back().tokens_out;
     one.fidelity = left->reports.empty() ? 1 : left->reports.back().fidelity;
     one.prompt_tokens = reading->prompt_tokens();
     one.kv_bytes = reading->prompt_bytes();

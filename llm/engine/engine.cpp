@@ -45,6 +45,7 @@ class Engine::Loop {
     thread_.join();
   }
 
+  const CausalLm& model() const { return *model_; }
   const ModelShape& shape() const { return shape_; }
   bool guesses() const { return scheduler_.draft_tokens() > 0; }
   int64_t capacity_tokens() const { return scheduler_.capacity_tokens(); }
@@ -283,7 +284,8 @@ std::unique_ptr<TokenStream> Engine::start(EngineRequest request) {
         "max_tokens: expected at least 1, got " + std::to_string(request.options.max_tokens));
   check(request.row_keys.empty() || static_cast<int64_t>(request.row_keys.size()) == prompt,
         ErrorCode::kInvalidArgument, "row_keys: expected one for each row or none");
-  if (shape.depends_on_length || request.worn) request.row_keys.clear();
+  if (request.pruning) loop_->model().check_prunable(request.pruning->layer);
+  if (shape.depends_on_length || request.worn || request.pruning) request.row_keys.clear();
   auto run = std::make_shared<Run>(std::move(request), shape.vocabulary, loop_->guesses());
   check(run->planned_length <= loop_->capacity_tokens(), ErrorCode::kResourceExhausted,
         "prompt: expected at most " + std::to_string(loop_->capacity_tokens()) +

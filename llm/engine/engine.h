@@ -9,6 +9,7 @@
 
 #include "llm/engine/token_constraint.h"
 #include "llm/models/causal_lm.h"
+#include "llm/retain/row_pruning.h"
 #include "pipeline/types/prompt.h"
 
 namespace lv::llm {
@@ -24,6 +25,9 @@ struct EngineRequest {
   int64_t context_tokens = 0;       // prompt and answer together
   std::shared_ptr<const WornWeights> worn;  // by prompt and answer; null for nothing
   std::optional<int64_t> answer_position;   // of its first token, where it does not just follow
+  /// Rows that the later layers do without: then all of the prompt is read in one step, however
+  /// many rows, and nothing of it is remembered for others.
+  std::optional<RowPruning> pruning;
   /// [n], equal for rows that are equal: later prompts that begin alike need not be read again.
   /// Empty: nothing is remembered.
   std::vector<uint64_t> row_keys;

@@ -87,6 +87,7 @@ void Scheduler::forget(Run& run) {
 /// How many rows a sequence reads in a step that has room for so many of prompts.
 int64_t Scheduler::rows_to_read(const Run& run, int64_t room) const {
   if (run.unread() == 1 && !run.reading_prompt()) return 1;
+  if (run.reading_prompt() && run.request.pruning) return run.prompt() - run.length;
   int64_t count = std::min(run.unread(), room);
   if (run.reading_prompt()) count = std::min(count, run.prompt() - run.length);
   // States are kept at the place from which others can go on.
@@ -107,6 +108,7 @@ SequenceStep Scheduler::piece_of(const Run& run, int64_t count, std::vector<int6
   SequenceStep piece{*run.sequence, {}, run.length, run.planned_length};
   piece.worn = run.request.worn.get();
   if (run.reading_prompt()) {
+    if (run.request.pruning) piece.pruning = &*run.request.pruning;
     piece.embeddings = run.request.embeddings.slice(0, run.length, run.length + count);
     if (run.request.positions.defined()) {
       piece.positions = run.request.positions.slice(0, run.length, run.length + count);

@@ -28,6 +28,7 @@ class Answer {
     request.embeddings = model.embed(sequence);
     request.positions = model.positions(sequence);
     request.answer_position = model.answer_position(sequence);
+    request.pruning = row_pruning(sequence);
     for (const auto& segment : sequence.segments) {
       append_ids(segment, request.prompt_ids);
       append_keys(segment, request.row_keys);

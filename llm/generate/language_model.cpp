@@ -73,7 +73,8 @@ CompressedTokens rows_of(const CompressedTokens& tokens, int64_t first, int64_t 
   return {tokens.embeddings.slice(0, first, last),
           tokens.sizes.slice(0, first, last),
           select(tokens.origin, rows),
-          {}};
+          {},
+          tokens.pruning};
 }
 
 /// Puts a prompt's text and visual tokens into segments. If the vocabulary has a mark for visual

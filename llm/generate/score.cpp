@@ -8,6 +8,7 @@
 
 #include "llm/models/packed_batch.h"
 #include "llm/models/worn_weights.h"
+#include "llm/retain/row_pruning.h"
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
 
@@ -62,6 +63,8 @@ Score score(const CausalLm& model, const RowsBefore& before, std::vector<int64_t
 
 Score score(const LanguageModel& model, const Prompt& prompt, std::string_view answer) {
   const TokenSequence sequence = model.read(prompt);
+  check(!row_pruning(sequence), ErrorCode::kUnimplemented,
+        "score: expected visual tokens that all layers read, got some with fastv");
   const WornWeights worn(sequence.adapters, model.model()->shape());
   const RowsBefore before{model.embed(sequence), model.positions(sequence),
                           model.answer_position(sequence), &worn};

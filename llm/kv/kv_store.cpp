@@ -225,6 +225,14 @@ KvView KvStore::pages(int64_t layer) const {
   return {shaped(pool_.keys(), layer), shaped(pool_.values(), layer), {}, 0};
 }
 
+void KvStore::leave_out(SequenceId sequence, int64_t layer, int64_t tokens) {
+  for (int64_t group = 0; group < groups(layer); ++group) {
+    Table& table = find(sequence)[table_at(layer, group)];
+    table.compacted += table.length - table.chosen + tokens;
+    table.chosen = table.length;
+  }
+}
+
 KvView KvStore::view(SequenceId sequence, int64_t layer, int64_t group) const {
   const Table& table = find(sequence)[table_at(layer, group)];
   return {shaped(pool_.keys(), layer), shaped(pool_.values(), layer), table.pages, table.length};

@@ -85,6 +85,10 @@ class KvStore {
   };
   std::vector<Room> extend(SequenceId sequence);
 
+  /// Counts `tokens` more as appended to a layer, which remembers nothing of them. What it holds of
+  /// the sequence is what was chosen from all so far.
+  void leave_out(SequenceId sequence, int64_t layer, int64_t tokens);
+
   KvView view(SequenceId sequence, int64_t layer, int64_t group = 0) const;
   /// All pages of a layer of one group: view() without a sequence. With a capacity they never move.
   KvView pages(int64_t layer) const;

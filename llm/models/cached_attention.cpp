@@ -57,6 +57,11 @@ at::Tensor CachedAttention::attend_group(const at::Tensor& q, const PackedBatch&
   return out.index_copy_(0, rows, attend_paged(q.index_select(0, rows), single, scale_).out);
 }
 
+bool CachedAttention::sees_all() const {
+  const auto* span = std::get_if<KeySpan>(&spans_.front());
+  return spans_.size() == 1 && span != nullptr && span->all();
+}
+
 void CachedAttention::forget_unseen(SequenceId sequence, int64_t planned_length, int64_t layer,
                                     KvStore& kv) const {
   for (int64_t group = 0; group < kv.groups(layer); ++group) {

@@ -22,6 +22,9 @@ class CachedAttention {
   at::Tensor operator()(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                         const PackedBatch& batch, int64_t layer, KvStore& kv) const;
 
+  /// Whether every token sees all before it, however long the text.
+  bool sees_all() const;
+
   /// Gives back what no later token of a sequence sees.
   void forget_unseen(SequenceId sequence, int64_t planned_length, int64_t layer, KvStore& kv) const;
 

@@ -9,6 +9,7 @@
 
 namespace lv::llm {
 
+struct RowPruning;
 class WornWeights;
 
 /// Sequences of different lengths in one forward pass, nothing padded.
@@ -23,6 +24,9 @@ struct PackedBatch {
   std::vector<int64_t> planned_lengths;
   // [S], or empty for nobody: what each sequence wears, null for nothing; see worn_weights.h.
   std::vector<const WornWeights*> worn;
+  // [S], or empty for nobody: which of these rows the later layers do without, null for none; see
+  // row_pruning.h. Hidden states of the others are zero.
+  std::vector<const RowPruning*> pruned;
 };
 
 /// Throws kInvalidArgument unless the fields of a batch fit together and its rows are `width` wide.
@@ -64,6 +68,10 @@ class CausalLm {
   /// After a step: gives back what no later token of the sequence reads, and once its prompt was
   /// read (`prompt_read`), what the plan does not retain of it. A fork made before keeps it.
   virtual void settle(SequenceId, int64_t /*planned_length*/, Memory, bool /*prompt_read*/) const {}
+
+  /// Throws unless rows of prompts can be left out from layer `layer` on, kInvalidArgument if that
+  /// is none of the model's and kFailedPrecondition if something else is in the way.
+  virtual void check_prunable(int64_t layer) const;
 
   /// Hidden states [k, D] -> scores of the next token [k, V], float32.
   virtual at::Tensor logits(const at::Tensor& hidden) const = 0;

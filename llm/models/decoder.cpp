@@ -14,6 +14,7 @@
 #include "llm/models/decode_replay.h"
 #include "llm/models/worn_weights.h"
 #include "llm/retain/retention.h"
+#include "llm/retain/row_pruning.h"
 #include "pipeline/base/cancellation.h"
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
@@ -71,10 +72,18 @@ struct LayerTraits {
 
 /// The rows of each sequence, and how they are rotated.
 struct Layout {
-  const PackedBatch& batch;
+  PackedBatch batch;
   RopeTable rope;
-  QueryTaps* taps;  // null where nobody looks
+  std::array<QueryTaps*, 2> taps;  // null where nobody looks
 };
+
+/// Left of the rows that the layers began with, in order.
+Layout narrowed(const Layout& layout, const at::Tensor& rows, std::vector<int32_t> offsets) {
+  Layout result = layout;
+  result.batch.offsets = at::tensor(offsets, at::kInt);
+  result.rope = {layout.rope.cos.index_select(0, rows), layout.rope.sin.index_select(0, rows)};
+  return result;
+}
 
 class Attention {
  public:
@@ -121,11 +130,12 @@ class Attention {
   const CachedAttention& cached() const { return cached_; }
 
   /// How much each token of a prompt was attended to by the last queries held of it: [m].
-  at::Tensor importance(SequenceId sequence, int64_t layer, Memory memory) const {
-    const KvView view = memory.kv.view(sequence, layer);
+  at::Tensor importance(SequenceId sequence, int64_t layer, const KvStore& kv,
+                        const QueryTaps& taps) const {
+    const KvView view = kv.view(sequence, layer);
     const TokenRange all{0, view.tokens};
     const KvRows rows = gather(view, {&all, 1});
-    const at::Tensor& q = memory.taps->queries(sequence, layer);
+    const at::Tensor& q = taps.queries(sequence, layer);
     const CausalMask mask{view.tokens - q.size(0)};
     const at::Tensor lse = attend(q, rows.keys, rows.values, mask, scale_).lse;
     return column_sums(q, rows.keys, lse, mask, scale_);
@@ -146,11 +156,12 @@ class Attention {
   }
 
   void tap(const at::Tensor& q, const Layout& layout, int64_t layer) const {
-    if (layout.taps == nullptr) return;
     const PackedBatch& batch = layout.batch;
     const auto* offsets = batch.offsets.const_data_ptr<int32_t>();
-    for (size_t s = 0; s < batch.sequences.size(); ++s) {
-      layout.taps->add(batch.sequences[s], layer, q.slice(0, offsets[s], offsets[s + 1]));
+    for (QueryTaps* taps : layout.taps) {
+      for (size_t s = 0; taps != nullptr && s < batch.sequences.size(); ++s) {
+        taps->add(batch.sequences[s], layer, q.slice(0, offsets[s], offsets[s + 1]));
+      }
     }
   }
 
@@ -237,16 +248,37 @@ class Decoder : public CausalLm {
       return memory.replay->run(batch, memory.kv, fixed_spans_,
                                 [&](const DecodeStep& step) { return decode(step, memory.kv); });
     }
-    const Layout layout{batch, rope_table(batch), retention_ ? memory.taps : nullptr};
-    return through_layers(
-        batch.embeddings,
-        [&](const Layer& layer, const at::Tensor& x, int64_t number) {
-          check_cancelled();
-          return layer.attention(x, layout, number, memory.kv);
-        },
-        [&](const Layer& layer, const at::Tensor& x, int64_t number) {
-          return with_worn(layer.mlp(x), x, batch, number, WornAt::kMlp);
-        });
+    QueryTaps ends;  // of prompts that rows are left out of
+    const bool prunes = open_ends(batch, ends);
+    Layout layout{
+        batch, rope_table(batch), {retention_ ? memory.taps : nullptr, prunes ? &ends : nullptr}};
+    at::Tensor left;  // of the batch's rows; undefined: all
+    const auto leave_out = [&](int64_t layer, Residual& now) {
+      const at::Tensor rows = prunes ? prune(layout, layer, memory.kv) : at::Tensor();
+      if (!rows.defined()) return;
+      now.x = now.x.index_select(0, rows);
+      now.delta = now.delta.index_select(0, rows);
+      left = left.defined() ? left.index_select(0, rows) : rows;
+    };
+    const at::Tensor hidden = normed(read(layout, memory.kv, layers_.size(), leave_out));
+    if (!left.defined()) return hidden;
+    count_left_out(batch, memory.kv);
+    return at::zeros_like(batch.embeddings).index_copy_(0, left, hidden);
+  }
+
+  void check_prunable(int64_t layer) const override {
+    const auto count = static_cast<int64_t>(layers_.size());
+    check(layer >= 1 && layer < count, ErrorCode::kInvalidArgument,
+          "fastv.layer: expected 1 to " + std::to_string(count - 1) + ", got " +
+              std::to_string(layer));
+    check(retention_ == nullptr, ErrorCode::kFailedPrecondition,
+          "fastv: does not go with the plan's retain, which compares layers that read the same");
+    for (int64_t i = layer; i < count; ++i) {
+      check(layers_[static_cast<size_t>(i)].attention.cached().sees_all(),
+            ErrorCode::kFailedPrecondition,
+            "fastv.layer: expected one behind which all layers see all tokens, got " +
+                std::to_string(layer) + ", and layer " + std::to_string(i) + " has a window");
+    }
   }
 
   void settle(SequenceId sequence, int64_t planned_length, Memory memory,
@@ -291,22 +323,46 @@ class Decoder : public CausalLm {
     if (fixed && (by_kernels || sizes_.shape.device.is_cpu())) fixed_spans_ = std::move(spans);
   }
 
-  /// Rows [n, D] through all layers, each `attend(layer, x, number)`, then `mlp` of the same.
-  template <typename Attend, typename Mlp>
-  at::Tensor through_layers(at::Tensor x, Attend attend, Mlp mlp) const {
-    at::Tensor delta;  // of the part before, not added yet
-    const auto normed = [&](const RmsNorm& norm) {
-      SumAndNorm both = norm.of_sum(x, delta);
-      x = std::move(both.sum);
+  /// Rows [n, D] and what the part before adds to them, if any.
+  struct Residual {
+    at::Tensor x, delta;
+  };
+
+  /// Rows [n, D] through the first `count` layers: of each `before(number, residual)`, then
+  /// `attend(layer, x, number)` and `mlp` of the same.
+  template <typename Before, typename Attend, typename Mlp>
+  Residual through_layers(at::Tensor x, size_t count, Before before, Attend attend, Mlp mlp) const {
+    Residual now{std::move(x), {}};
+    const auto sum_normed = [&](const RmsNorm& norm) {
+      SumAndNorm both = norm.of_sum(now.x, now.delta);
+      now.x = std::move(both.sum);
       return std::move(both.norm);
     };
-    for (size_t i = 0; i < layers_.size(); ++i) {
+    for (size_t i = 0; i < count; ++i) {
       const Layer& layer = layers_[i];
       const auto number = static_cast<int64_t>(i);
-      delta = attend(layer, normed(layer.attention_norm), number);
-      delta = mlp(layer, normed(layer.mlp_norm), number);
+      before(number, now);
+      now.delta = attend(layer, sum_normed(layer.attention_norm), number);
+      now.delta = mlp(layer, sum_normed(layer.mlp_norm), number);
     }
-    return normed(norm_);
+    return now;
+  }
+
+  at::Tensor normed(const Residual& now) const { return norm_.of_sum(now.x, now.delta).norm; }
+
+  /// The layout's batch through the first `count` layers, which append to the store; `before` may
+  /// narrow the layout.
+  template <typename Before>
+  Residual read(const Layout& layout, KvStore& kv, size_t count, Before before) const {
+    return through_layers(
+        layout.batch.embeddings, count, before,
+        [&](const Layer& layer, const at::Tensor& x, int64_t number) {
+          check_cancelled();
+          return layer.attention(x, layout, number, kv);
+        },
+        [&](const Layer& layer, const at::Tensor& x, int64_t number) {
+          return with_worn(layer.mlp(x), x, layout.batch, number, WornAt::kMlp);
+        });
   }
 
   /// Whether a batch is a step of one token a sequence whose layers all read plain pages.
@@ -319,27 +375,77 @@ class Decoder : public CausalLm {
 
   at::Tensor decode(const DecodeStep& step, const KvStore& kv) const {
     const RopeTable rope = rope_.table(step.positions, 0);
-    return through_layers(
-        step.embeddings,
+    return normed(through_layers(
+        step.embeddings, layers_.size(), [](int64_t, Residual&) {},
         [&](const Layer& layer, const at::Tensor& x, int64_t number) {
           const KvView pages = kv.pages(number);
           return layer.attention.decode(x, rope, {pages.keys, pages.values, step.plans[number]},
                                         step.splits);
         },
-        [](const Layer& layer, const at::Tensor& x, int64_t) { return layer.mlp(x); });
+        [](const Layer& layer, const at::Tensor& x, int64_t) { return layer.mlp(x); }));
   }
 
   void retain(SequenceId sequence, Memory memory) const {
     std::vector<at::Tensor> importance;
     for (size_t i = 0; i < layers_.size(); ++i) {
-      importance.push_back(
-          layers_[i].attention.importance(sequence, static_cast<int64_t>(i), memory));
+      importance.push_back(layers_[i].attention.importance(sequence, static_cast<int64_t>(i),
+                                                           memory.kv, *memory.taps));
     }
     memory.taps->close(sequence);
     const std::vector<at::Tensor> kept = retention_->kept(importance);
     for (size_t i = 0; i < layers_.size(); ++i) {
       if (kept[i].size(0) == importance[i].size(0)) continue;
       memory.kv.compact(sequence, static_cast<int64_t>(i), 0, kept[i]);
+    }
+  }
+
+  /// Whether any prompt of the batch is to lose rows; its last query is held then.
+  static bool open_ends(const PackedBatch& batch, QueryTaps& ends) {
+    bool any = false;
+    for (size_t s = 0; s < batch.pruned.size(); ++s) {
+      if (batch.pruned[s] == nullptr) continue;
+      ends.open(batch.sequences[s], 1);
+      any = true;
+    }
+    return any;
+  }
+
+  /// Takes what layer `layer` and those behind it do not read out of the layout: the rows left of
+  /// it [m], or undefined if all are.
+  at::Tensor prune(Layout& layout, int64_t layer, const KvStore& kv) const {
+    const PackedBatch& batch = layout.batch;
+    const auto* offsets = batch.offsets.const_data_ptr<int32_t>();
+    std::vector<at::Tensor> left;
+    std::vector<int32_t> ends{0};
+    bool any = false;
+    for (size_t s = 0; s < batch.sequences.size(); ++s) {
+      at::Tensor rows =
+          at::arange(offsets[s + 1] - offsets[s], batch.positions.options().dtype(at::kLong));
+      const RowPruning* pruning = batch.pruned[s];
+      if (pruning != nullptr && pruning->layer == layer) {
+        const at::Tensor attended = layers_[static_cast<size_t>(layer - 1)].attention.importance(
+            batch.sequences[s], layer - 1, kv, *layout.taps[1]);
+        check(attended.size(0) == rows.size(0), ErrorCode::kInternal,
+              "fastv: expected the whole prompt in one step");
+        rows = rows_left(*pruning, attended);
+        any = true;
+      }
+      left.push_back(rows + offsets[s]);
+      ends.push_back(ends.back() + static_cast<int32_t>(rows.size(0)));
+    }
+    if (!any) return {};
+    const at::Tensor rows = at::cat(left);
+    layout = narrowed(layout, rows, std::move(ends));
+    return rows;
+  }
+
+  void count_left_out(const PackedBatch& batch, KvStore& kv) const {
+    for (size_t s = 0; s < batch.pruned.size(); ++s) {
+      const RowPruning* pruning = batch.pruned[s];
+      if (pruning == nullptr) continue;
+      for (int64_t layer = pruning->layer; layer < sizes_.shape.layers; ++layer) {
+        kv.leave_out(batch.sequences[s], layer, pruning->rows.size(0) - pruning->keep);
+      }
     }
   }
 

@@ -21,8 +21,15 @@ void check_batch(const PackedBatch& batch, int64_t width) {
   check_dtype(batch.offsets, "batch.offsets", at::kInt);
   check(static_cast<int64_t>(batch.planned_lengths.size()) == count, ErrorCode::kInvalidArgument,
         "batch.planned_lengths: expected one for each sequence");
+  check(batch.pruned.empty() || static_cast<int64_t>(batch.pruned.size()) == count,
+        ErrorCode::kInvalidArgument, "batch.pruned: expected one for each sequence, or none");
   check(batch.worn.empty() || static_cast<int64_t>(batch.worn.size()) == count,
         ErrorCode::kInvalidArgument, "batch.worn: expected one for each sequence, or none");
+}
+
+void CausalLm::check_prunable(int64_t) const {
+  throw Error(ErrorCode::kFailedPrecondition,
+              "fastv: expected a model that remembers tokens, got one that keeps states");
 }
 
 int64_t position_behind(int64_t count, const RowsRead& read) {
@@ -65,6 +72,7 @@ PackedBatch pack(const std::vector<SequenceStep>& steps) {
     batch.sequences.push_back(step.sequence);
     batch.planned_lengths.push_back(step.planned_length);
     batch.worn.push_back(step.worn);
+    batch.pruned.push_back(step.pruning);
   }
   batch.embeddings = embeddings.size() == 1 ? embeddings[0] : at::cat(embeddings);
   batch.offsets = at::tensor(offsets, at::kInt);

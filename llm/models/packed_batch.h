@@ -16,6 +16,7 @@ struct SequenceStep {
   int64_t planned_length = 0;
   at::Tensor positions = {};          // [n, axes] int64 instead of first_position; may be undefined
   const WornWeights* worn = nullptr;  // null for nothing
+  const RowPruning* pruning = nullptr;  // of the prompt, which this is all of; null for none
 };
 
 /// The steps one after another. At least one.

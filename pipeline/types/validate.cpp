@@ -145,6 +145,11 @@ void validate(const CompressedTokens& tokens) {
   check_features(tokens.embeddings, "compressed.embeddings");
   check_sizes(tokens.sizes, "compressed.sizes", tokens.embeddings.size(0));
   check_origin(tokens.origin, tokens.embeddings.size(0));
+  const auto& [layer, keep] = tokens.pruning;
+  check(layer >= 1, ErrorCode::kInvalidArgument,
+        "compressed.pruning.layer: expected at least 1, got " + std::to_string(layer));
+  check(keep > 0 && keep <= 1, ErrorCode::kInvalidArgument,
+        "compressed.pruning.keep: expected more than 0, at most 1, got " + std::to_string(keep));
 }
 
 void validate(const AdapterWeights& weights) {

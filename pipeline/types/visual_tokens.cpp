@@ -2,6 +2,9 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <cmath>
+
 namespace lv {
 
 TokenOrigin no_origin() {
@@ -24,6 +27,12 @@ TokenOrigin joined(const std::vector<TokenOrigin>& parts) {
   };
   return {column(&TokenOrigin::pts_seconds), column(&TokenOrigin::source),
           column(&TokenOrigin::box), column(&TokenOrigin::flags), column(&TokenOrigin::tile)};
+}
+
+int64_t left_of(int64_t tokens, const LayerPruning& pruning) {
+  if (tokens == 0) return 0;
+  const auto left = std::llrint(static_cast<double>(tokens) * pruning.keep);
+  return std::clamp<int64_t>(left, 1, tokens);
 }
 
 }  // namespace lv

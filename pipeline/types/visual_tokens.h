@@ -79,12 +79,25 @@ struct ClipTokens {
   std::optional<at::Tensor> question;  // [q, D], for question-aware selection
 };
 
+/// What a language model's layers from `layer` on read of visual tokens: the share `keep` that the
+/// prompt's last token attended to most in the layer before. 1: all of them.
+struct LayerPruning {
+  int64_t layer = 2;
+  double keep = 1;
+
+  bool operator==(const LayerPruning&) const = default;
+};
+
 struct CompressedTokens {
   at::Tensor embeddings;  // [M, D], in reading order
   at::Tensor sizes;       // [M] float32, how many input tokens each row stands for
   TokenOrigin origin;
   std::vector<CompressionReport> reports;  // one for each method that ran, in order
+  LayerPruning pruning = {};
 };
+
+/// How many of `tokens` that is, rounded as Python does: halves to the even number. At least one.
+int64_t left_of(int64_t tokens, const LayerPruning& pruning);
 
 /// What the module `target` of a language model makes of x grows by up (down x): of one weight,
 /// target.weight += up @ down.

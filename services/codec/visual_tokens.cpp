@@ -117,6 +117,9 @@ void to_proto(const CompressedTokens& tokens, v1::CompressedTokens* message) {
   put(tokens.sizes, message, &v1::CompressedTokens::mutable_sizes);
   to_proto(tokens.origin, message->mutable_origin());
   for (const auto& report : tokens.reports) to_proto(report, message->add_reports());
+  if (tokens.pruning == LayerPruning{}) return;
+  message->mutable_pruning()->set_layer(tokens.pruning.layer);
+  message->mutable_pruning()->set_keep(tokens.pruning.keep);
 }
 
 CompressedTokens from_proto(Received<v1::CompressedTokens> message) {
@@ -125,6 +128,9 @@ CompressedTokens from_proto(Received<v1::CompressedTokens> message) {
   tokens.sizes = take_tensor(part_of(message, message->sizes()), "compressed.sizes");
   tokens.origin = from_proto(part_of(message, message->origin()));
   for (const auto& report : message->reports()) tokens.reports.push_back(from_proto(report));
+  if (message->has_pruning()) {
+    tokens.pruning = {message->pruning().layer(), message->pruning().keep()};
+  }
   validate(tokens);
   return tokens;
 }

@@ -38,6 +38,7 @@ CompressedTokens between(const CompressedTokens& tokens, int32_t source, double 
   part.embeddings = tokens.embeddings.index_select(0, rows);
   part.sizes = tokens.sizes.index_select(0, rows);
   part.origin = select(tokens.origin, rows);
+  part.pruning = tokens.pruning;
   return part;
 }
 

@@ -128,6 +128,7 @@ void add_film(const std::vector<Scene>& scenes, size_t first, const FilmManner& 
               Message& message) {
   std::vector<at::Tensor> embeddings, sizes;
   std::vector<TokenOrigin> origins;
+  LayerPruning pruning;
   double seconds = 0;
   for (size_t i = first; i < scenes.size() && scenes[i].source == scenes[first].source; ++i) {
     seconds = scenes[i].end_seconds - scenes[first].start_seconds;
@@ -135,9 +136,10 @@ void add_film(const std::vector<Scene>& scenes, size_t first, const FilmManner& 
     embeddings.push_back(scenes[i].tokens.embeddings);
     sizes.push_back(scenes[i].tokens.sizes);
     origins.push_back(scenes[i].tokens.origin);
+    pruning = scenes[i].tokens.pruning;
   }
   if (embeddings.empty()) return;
-  CompressedTokens film{at::cat(embeddings), at::cat(sizes), lv::joined(origins), {}};
+  CompressedTokens film{at::cat(embeddings), at::cat(sizes), lv::joined(origins), {}, pruning};
   if (films.opening != nullptr) {
     message.parts.emplace_back(films.opening(count_frames(film), seconds));
   }
@@ -177,6 +179,7 @@ Scene joined(const std::vector<Scene>& scenes) {
   Scene all = scenes.front();
   std::vector<at::Tensor> embeddings, sizes;
   std::vector<TokenOrigin> origins;
+  LayerPruning pruning;
   all.labels.clear();
   all.said.clear();
   all.written.clear();
@@ -191,10 +194,11 @@ Scene joined(const std::vector<Scene>& scenes) {
     embeddings.push_back(scene.tokens.embeddings);
     sizes.push_back(scene.tokens.sizes);
     origins.push_back(scene.tokens.origin);
+    pruning = scene.tokens.pruning;
   }
   all.tokens = {};
   if (!embeddings.empty()) {
-    all.tokens = {at::cat(embeddings), at::cat(sizes), lv::joined(origins), {}};
+    all.tokens = {at::cat(embeddings), at::cat(sizes), lv::joined(origins), {}, pruning};
   }
   return all;
 }

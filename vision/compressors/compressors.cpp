@@ -36,13 +36,16 @@ class Chain : public Compressor {
 
 }  // namespace
 
-VisualContext TokenCompressor::map(ClipTokens clip) const {
-  VisualTokens left = reduce(clip.visual);
-  if (!left.sizes.defined()) {
-    left.sizes = at::ones({left.features.size(0)}, left.features.options().dtype(at::kFloat));
+CompressedTokens compressed(VisualTokens tokens) {
+  if (!tokens.sizes.defined()) {
+    tokens.sizes = at::ones({tokens.features.size(0)}, tokens.features.options().dtype(at::kFloat));
   }
-  return CompressedTokens{std::move(left.features), std::move(left.sizes), std::move(left.origin),
-                          std::move(left.reports)};
+  return {std::move(tokens.features), std::move(tokens.sizes), std::move(tokens.origin),
+          std::move(tokens.reports)};
+}
+
+VisualContext TokenCompressor::map(ClipTokens clip) const {
+  return compressed(reduce(clip.visual));
 }
 
 CompressorPtr make_chain(std::vector<CompressorPtr> methods) {
@@ -52,7 +55,7 @@ CompressorPtr make_chain(std::vector<CompressorPtr> methods) {
     check(dynamic_cast<const TokenCompressor*>(methods[i].get()) != nullptr,
           ErrorCode::kInvalidArgument,
           "compression: method " + std::to_string(i + 1) + " of " + std::to_string(methods.size()) +
-              " makes weights; expected it last");
+              " is one that no other goes on from; expected it last");
   }
   return std::make_shared<Chain>(std::move(methods));
 }
@@ -66,6 +69,7 @@ const Registry<Compressor, Params>& compressors() {
   static const Registry<Compressor, Params> all{"compressor",
                                                 {
                                                     {"dycoke", make_dycoke},
+                                                    {"fastv", make_fastv},
                                                     {"flashvid", make_flashvid},
                                                     {"holitom", make_holitom},
                                                     {"keep_all", make_keep_all},

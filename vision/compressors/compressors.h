@@ -27,7 +27,10 @@ class TokenCompressor : public Compressor {
   virtual VisualTokens reduce(const VisualTokens& tokens) const = 0;
 };
 
-/// The table of compressors. All but keep_all know these keys:
+/// Tokens as a language model reads them; each stands for one where sizes are not said.
+CompressedTokens compressed(VisualTokens tokens);
+
+/// The table of compressors. All but keep_all know `keep`, and all but fastv the others:
 ///   keep    share of the tokens to keep, more than 0, at most 1
 ///   tokens  how many to keep instead
 ///   over    picture | clip: what keep and tokens count in
@@ -38,11 +41,12 @@ const Registry<Compressor, Params>& compressors();
 bool wants_saliency(std::string_view method);
 
 /// Runs `methods` one after the other, each on what the one before left. Nothing is done before the
-/// clip has passed validate(). Throws kInvalidArgument if one that does not leave tokens is
+/// clip has passed validate(). Throws kInvalidArgument if one that no other can go on from is
 /// followed by another.
 CompressorPtr make_chain(std::vector<CompressorPtr> methods);
 
 std::unique_ptr<Compressor> make_dycoke(Params params);
+std::unique_ptr<Compressor> make_fastv(Params params);
 std::unique_ptr<Compressor> make_flashvid(Params params);
 std::unique_ptr<Compressor> make_holitom(Params params);
 std::unique_ptr<Compressor> make_keep_all(Params params);

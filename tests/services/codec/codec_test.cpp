@@ -139,6 +139,7 @@ TEST_CASE("both kinds of visual context survive the wire") {
   const auto& got = std::get<CompressedTokens>(tokens);
   check_same(got.embeddings, sample_compressed().embeddings);
   check_same(got.sizes, sample_compressed().sizes);
+  CHECK(got.pruning == sample_compressed().pruning);
   REQUIRE(got.reports.size() == 1);
   CHECK(got.reports[0].method == "tome");
   CHECK(got.reports[0].keep == 0.5);

@@ -65,6 +65,7 @@ CompressedTokens sample_compressed() {
   tokens.sizes = at::full({2}, 2.0f);
   tokens.origin = origin_of(2);
   tokens.reports = {{"tome", 0.5, 4, 2, 0.9, 1.5}};
+  tokens.pruning = {3, 0.5};
   return tokens;
 }
 

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <cmath>
 #include <numeric>
 
 #include "pipeline/base/error.h"
@@ -23,12 +24,14 @@ ClipTokens tiles_clip(const std::vector<int32_t>& counts, int64_t width, at::Sca
   return clip;
 }
 
-/// What a method may leave of so many tokens of one picture at keep = 0.4.
-int64_t most_of(const std::string& method, int64_t count) {
+/// What a method may leave of so many tokens of one picture.
+int64_t most_of(const std::string& method, int64_t count, double keep) {
   if (method == "keep_all" || method == "dycoke") return count;  // stills stay whole
+  if (method == "fastv") return count;  // in the first layers of who reads them
   // As they were published, their shares round up.
-  if (method == "flashvid" || method == "holitom") return (count * 2 + 4) / 5;
-  return std::max<int64_t>(1, count * 2 / 5);
+  const double left = static_cast<double>(count) * keep;
+  if (method == "flashvid" || method == "holitom") return std::llround(std::ceil(left - 1e-9));
+  return std::max<int64_t>(1, static_cast<int64_t>(left + 1e-9));
 }
 
 CompressedTokens run(const std::string& name, const std::string& params, ClipTokens clip) {
@@ -47,25 +50,27 @@ bool covered(const TokenOrigin& rows, const TokenOrigin& tokens) {
   return inside.any(0).all().item<bool>();
 }
 
-TEST_CASE("every compressor keeps shape, type, budget, sizes and origin") {
+TEST_CASE("every compressor keeps shape, type, budget, sizes and origin at every share") {
   const auto dtype = GENERATE(at::kFloat, at::kHalf, at::kBFloat16);
+  const auto keep = GENERATE(1., .5, .4, .25, .1, .05);
   const ClipTokens clip = tiles_clip({12, 1, 9}, 6, dtype);
   for (const std::string& name : compressors().names()) {
-    INFO(name);
-    const CompressedTokens out = run(name, keep_of(name, "0.4"), clip);
+    CAPTURE(name, keep);
+    const CompressedTokens out = run(name, keep_of(name, std::to_string(keep)), clip);
     CHECK_NOTHROW(validate(out));
     const int64_t count = out.embeddings.size(0);
     CHECK(out.embeddings.size(1) == 6);
     CHECK(out.embeddings.scalar_type() == dtype);
     CHECK(out.embeddings.device() == clip.visual.features.device());
-    CHECK(count <= most_of(name, 12) + most_of(name, 1) + most_of(name, 9));
+    CHECK(count <= most_of(name, 12, keep) + most_of(name, 1, keep) + most_of(name, 9, keep));
     CHECK(count >= 3);
     CHECK(out.sizes.sum().item<float>() == 22);
     CHECK(out.sizes.min().item<float>() >= 1);
     REQUIRE(out.reports.size() == 1);
     CHECK(out.reports[0].method == name);
     CHECK(out.reports[0].tokens_in == 22);
-    CHECK(out.reports[0].tokens_out == count);
+    CHECK(out.reports[0].tokens_out == left_of(count, out.pruning));
+    CHECK((out.pruning.keep < 1) == (name == "fastv" && keep < 1));
     CHECK(out.reports[0].fidelity <= 1.0001);
     CHECK(out.reports[0].fidelity > 0);
     // Reading order: time never runs back.
@@ -151,6 +156,7 @@ TEST_CASE("every compressor chooses the same at half precision") {
   whole.visual.features = half.visual.features.to(at::kFloat);
   for (const std::string& name : compressors().names()) {
     if (name == "visionzip" || name == "prumerge") continue;  // need attention
+    if (name == "fastv") continue;                            // chooses nothing
     INFO(name);
     const VisualTokens a = reduced(name, keep_of(name, "0.3"), half);
     const VisualTokens b = reduced(name, keep_of(name, "0.3"), whole);
@@ -170,6 +176,7 @@ std::vector<std::pair<std::string, std::string>> random_list(uint32_t seed) {
     const auto n = static_cast<size_t>(draws[1 + 2 * i].item<float>() *
                                        static_cast<float>(names.size()) * 0.999F);
     if ((names[n] == "pool" || names[n] == "sttm") && i > 0) continue;  // need the encoder's grid
+    if (names[n] == "fastv") continue;                                  // nothing goes on from it
     const double keep = std::max(0.05, draws[2 + 2 * i].item<double>());
     list.emplace_back(names[n], keep_of(names[n], std::to_string(keep)));
   }
@@ -251,8 +258,9 @@ class Weights : public Compressor {
 TEST_CASE("a list ends with what makes weights, and checks what it is given") {
   const auto weights = std::make_shared<const Weights>();
   const CompressorPtr tome = compressors().make("tome", Params::parse("keep=0.5"));
-  CHECK_THROWS_WITH(make_chain({weights, tome}),
-                    "compression: method 1 of 2 makes weights; expected it last");
+  CHECK_THROWS_WITH(
+      make_chain({weights, tome}),
+      "compression: method 1 of 2 is one that no other goes on from; expected it last");
   CHECK_THROWS_AS(make_chain({}), Error);
   const CompressorPtr chain = make_chain({tome, weights});
   ClipTokens clip = tiles_clip({4}, 2, at::kFloat);
@@ -266,6 +274,20 @@ TEST_CASE("pool says so where an earlier method took the grid away") {
   clip.visual.grids = {{4, 4}};
   CHECK_THROWS_WITH(chain_of({{"tome", "keep=0.5"}, {"pool", "keep=0.5"}})->map(clip),
                     Catch::Contains("pool: expected one token a cell"));
+}
+
+TEST_CASE("fastv tells the language model what to leave out of what another method left") {
+  const auto made = chain_of({{"uniform", "keep=0.5"}, {"fastv", "keep=0.25,layer=3"}});
+  const auto out = std::get<CompressedTokens>(made->map(tiles_clip({16}, 2, at::kFloat)));
+  CHECK(out.embeddings.size(0) == 8);
+  CHECK(out.pruning == LayerPruning{3, 0.25});
+  REQUIRE(out.reports.size() == 2);
+  CHECK(out.reports[1].tokens_in == 8);
+  CHECK(out.reports[1].tokens_out == 2);
+  CHECK_THROWS_WITH(chain_of({{"fastv", ""}, {"tome", "keep=0.5"}}),
+                    Catch::Contains("method 1 of 2"));
+  CHECK_THROWS_WITH(compressors().make("fastv", Params::parse("layer=0")),
+                    Catch::Contains("fastv.layer: expected at least 1"));
 }
 
 TEST_CASE("uniform keeps the middle of each run") {
