@@ -260,6 +260,7 @@ PictureLayout picture_layout(std::string_view architecture, const Json& config) 
       {"AuroraForConditionalGeneration", {"<image>", write_spaced}},
       {"Idefics2ForConditionalGeneration", {"<image>", write_bordered}},
       {"Idefics3ForConditionalGeneration", {"<image>", write_tiles}},
+      {"LlavaCombinerForConditionalGeneration", {"<image>", write_plain}},
       {"LlavaForConditionalGeneration", {"<image>", write_plain}},
       {"LlavaLlamaVLoRAForCausalLM", {"<image>", write_plain, true}},
       {"LlavaOnevisionForConditionalGeneration", {"<image>", write_plain}},

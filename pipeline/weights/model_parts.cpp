@@ -36,6 +36,8 @@ const std::map<std::string, PartNames, std::less<>>& layouts() {
       {{"multi_modal_projector.", ""}, {"model.multi_modal_projector.", ""}},
       {},
       {{"image_newline", ""}}};
+  static const PartNames combiner = {
+      llava.text, llava.vision, llava.connector, {{"combiner.", ""}}};
   static const PartNames idefics3 = {{{"model.text_model.", "model."}, {"lm_head.", "lm_head."}},
                                      {{"model.vision_model.", ""}},
                                      {{"model.connector.", ""}}};
@@ -65,6 +67,7 @@ const std::map<std::string, PartNames, std::less<>>& layouts() {
       {"Idefics2ForConditionalGeneration", idefics3},
       {"Idefics3ForConditionalGeneration", idefics3},
       {"LeopardLlavaForConditionalGeneration", llava},
+      {"LlavaCombinerForConditionalGeneration", combiner},
       {"LlavaForConditionalGeneration", llava},
       {"LlavaLlamaVLoRAForCausalLM", vlora},
       {"LlavaOnevisionForConditionalGeneration", llava},

@@ -23,6 +23,7 @@ const TrainedCompressor& entry_of(const Checkpoint& checkpoint) {
 
 const std::vector<TrainedCompressor>& trained_compressors() {
   static const std::vector<TrainedCompressor> all{
+      {"combiner", "LlavaCombinerForConditionalGeneration", make_combiner},
       {"interactor", "NanoForConditionalGeneration", make_interactor},
       {"vlora", "LlavaLlamaVLoRAForCausalLM", make_vlora},
   };

@@ -53,6 +53,7 @@ std::shared_ptr<const Compressor> make_compressor(const std::string& name, Param
 /// `several`.
 CompressorPtr make_by_views(CompressorPtr one, CompressorPtr several);
 
+std::unique_ptr<Compressor> make_combiner(const Checkpoint& part);
 std::unique_ptr<Compressor> make_interactor(const Checkpoint& part);
 std::unique_ptr<Compressor> make_vlora(const Checkpoint& part);
 

@@ -10,6 +10,7 @@ const Registry<Connector, const Json&, const WeightScope&, int64_t>& connectors(
           {"Idefics2ForConditionalGeneration", make_perceiver},
           {"Idefics3ForConditionalGeneration", make_pixel_shuffle},
           {"LeopardLlavaForConditionalGeneration", make_mlp_connector},
+          {"LlavaCombinerForConditionalGeneration", make_mlp_connector},
           {"LlavaForConditionalGeneration", make_mlp_connector},
           {"LlavaLlamaVLoRAForCausalLM", make_as_is},
           {"LlavaOnevisionForConditionalGeneration", make_mlp_connector},
