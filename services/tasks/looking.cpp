@@ -4,6 +4,7 @@
 
 #include "pipeline/base/cancellation.h"
 #include "pipeline/base/error.h"
+#include "pipeline/stage/buffered.h"
 #include "pipeline/stage/sources.h"
 #include "services/tasks/clip.h"
 #include "services/tasks/reading.h"
@@ -94,8 +95,10 @@ class AllFrames : public Source<FrameBatch> {
     }
     MediaRequest source = run_.sources[at_];
     source.sampling.rule = run_.stages.films.chosen(source.sampling.rule);
-    auto decoded = timed(run_.stages.decode_video->start(source_of_one(std::move(source))),
-                         run_.clock, run_.result.times.decode);
+    // What comes next is decoded while this is encoded; decoding then takes what it is waited for.
+    auto decoded =
+        timed(buffered(run_.stages.decode_video->start(source_of_one(std::move(source))), 1),
+              run_.clock, run_.result.times.decode);
     file_ = std::make_unique<NotedFrames>(std::move(decoded), run_, static_cast<int32_t>(at_));
   }
 

@@ -52,7 +52,8 @@ struct TokenCounts {
 };
 
 /// Milliseconds spent inside each stage. Recognising text in pictures counts as encode, reading
-/// documents as decode. Loading a model is not part of the total.
+/// documents as decode, which otherwise is what encoding waited for. Loading a model is not part of
+/// the total.
 struct StageTimes {
   double load = 0;
   double decode = 0;
