@@ -67,9 +67,11 @@ double megabytes(int64_t bytes) { return static_cast<double>(bytes) / 1e6; }
 
 void print(const services::Forecast& forecast) {
   for (const services::SourceForecast& source : forecast.sources) {
-    std::printf("%s  %d x %d, %.1f s: %lld frames, %lld tokens, %lld left\n",
+    std::string size;
+    if (source.longest_side > 0) size = ", made at most " + std::to_string(source.longest_side);
+    std::printf("%s  %d x %d%s, %.1f s: %lld frames, %lld tokens, %lld left\n",
                 printable(source.name).c_str(), source.media.width, source.media.height,
-                source.media.duration_seconds, static_cast<long long>(source.frames),
+                size.c_str(), source.media.duration_seconds, static_cast<long long>(source.frames),
                 static_cast<long long>(source.tokens_in),
                 static_cast<long long>(source.tokens_out));
   }

@@ -80,6 +80,7 @@ TaskResult Captioner::caption(const CaptionRequest& request, const TaskObserver&
                   {"caption", model_, request.sources, stages_, request.compression, observer}};
   TaskRun& run = task.run;
   if (request.read) run.reader = reader_.get();
+  run.longest_sides = request.longest_sides;
   {
     StageClock total_clock;
     StageClock::Span total(total_clock, run.result.times.total);

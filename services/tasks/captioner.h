@@ -19,6 +19,9 @@ struct CaptionRequest {
   std::string prompt;  // what the caption should say; a request of our own if empty
   GenerationOptions options;
   std::vector<CompressionSpec> compression;
+  /// Of each source's pictures, in pixels: longer ones are made so small before they are encoded,
+  /// but not before text in them is read. None, or 0: all as they are.
+  std::vector<int64_t> longest_sides = {};
   bool listen = true;
   bool read = true;      // recognise text in pictures that hold still
   bool segments = true;  // say it of each part in time, too

@@ -7,6 +7,7 @@
 
 #include "pipeline/base/error.h"
 #include "pipeline/stage/sources.h"
+#include "services/tasks/shrinking.h"
 #include "services/tasks/visual_plan.h"
 #include "vision/decode/decode.h"
 #include "vision/decode/sampling.h"
@@ -18,6 +19,8 @@ namespace {
 /// Shares that are planned with, as options.
 const std::vector<std::string> kKeepTexts{"1", "0.5", "0.25", "0.1", "0.05"};
 const std::vector<double> kKeeps{1, 0.5, 0.25, 0.1, 0.05};
+/// Of pictures, as parts of their longest side.
+constexpr double kSizes[] = {1, 0.75, 0.5, 0.25};
 
 /// The tokens of a source's one frame, and what follows its last frame.
 struct Sample {
@@ -83,7 +86,9 @@ std::vector<Sample> samples_of(const std::vector<SourceForecast>& sources, const
   for (size_t i = 0; i < sources.size(); ++i) {
     FrameBatch batch;
     batch.media = sources[i].media;
-    batch.pixels = at::zeros({1, batch.media.height, batch.media.width, 3}, at::kByte);
+    const auto [height, width] =
+        shrunk_sides(batch.media.height, batch.media.width, sources[i].longest_side);
+    batch.pixels = at::zeros({1, height, width, 3}, at::kByte);
     batch.pts_seconds = at::zeros({1}, at::kDouble);
     batch.source = static_cast<int32_t>(i);
     batch.film_frames = sources[i].frames;
@@ -146,11 +151,53 @@ std::vector<VisualTokens> film_of(const Sample& sample, int64_t frames) {
   return parts;
 }
 
-/// What there is to choose from: a frame's tokens of each source at each share.
+/// What there is to choose from: a frame's tokens of each source at each size and share.
 struct Choices {
   CompressionSpec spec;
   std::vector<SourceCost> costs;
+  std::vector<std::vector<int64_t>> longest_sides;  // of each source, by size; 0: as it is
 };
+
+int64_t shrunk_to(const MediaInfo& media, double part) {
+  const auto longest = static_cast<double>(std::max(media.width, media.height));
+  return part == 1 ? 0 : std::max<int64_t>(1, std::llround(longest * part));
+}
+
+/// Adds to each source what one frame of it leaves at each share, with all of them of these sizes;
+/// nothing to those whose tokens get no fewer that way.
+void add_sizes(const std::vector<SourceForecast>& films, const Stages& stages, Choices& choices) {
+  std::vector<PictureCost> costs(films.size());
+  CompressionSpec spec = choices.spec;
+  for (const std::string& keep : kKeepTexts) {
+    spec.params["keep"] = keep;
+    const std::vector<Sample> samples = samples_of(films, stages, {spec});
+    std::vector<VisualTokens> frames, after;
+    for (const Sample& sample : samples) {
+      for (const VisualTokens& part : sample.frame) frames.push_back(noise_like(part, 0));
+      for (const VisualTokens& part : sample.after) after.push_back(noise_like(part, 0));
+    }
+    const std::vector<int64_t> of_frame = left_of(frames, films.size(), stages, {spec});
+    const std::vector<int64_t> of_after = left_of(after, films.size(), stages, {spec});
+    bool fewer = false;
+    for (size_t i = 0; i < films.size(); ++i) {
+      costs[i].frame.push_back(of_frame[i]);
+      costs[i].after.push_back(of_after[i]);
+      const auto& sizes = choices.costs[i].sizes;
+      fewer = fewer || sizes.empty() || costs[i].frame[0] < sizes.back().frame[0];
+    }
+    if (!fewer) return;
+  }
+  for (size_t i = 0; i < films.size(); ++i) {
+    auto& sizes = choices.costs[i].sizes;
+    if (!sizes.empty() && costs[i].frame[0] >= sizes.back().frame[0]) continue;
+    if (!sizes.empty()) {
+      costs[i].detail = static_cast<double>(costs[i].frame[0]) /
+                        static_cast<double>(std::max<int64_t>(1, sizes[0].frame[0]));
+    }
+    sizes.push_back(std::move(costs[i]));
+    choices.longest_sides[i].push_back(films[i].longest_side);
+  }
+}
 
 Choices choices_of(const CaptionRequest& request, const Stages& stages,
                    const std::vector<SourceForecast>& sources) {
@@ -168,40 +215,34 @@ Choices choices_of(const CaptionRequest& request, const Stages& stages,
     check(!spec.params.contains(key), ErrorCode::kInvalidArgument,
           "visual tokens: expected " + spec.method + " without " + key + ", which is planned");
   }
-  std::vector<SourceCost> costs(sources.size());
+  Choices choices{std::move(spec), std::vector<SourceCost>(sources.size()), {}};
+  choices.longest_sides.resize(sources.size());
   std::vector<SourceForecast> films = sources;
   for (size_t i = 0; i < sources.size(); ++i) {
-    costs[i].most_frames = sources[i].frames;
+    choices.costs[i].most_frames = sources[i].frames;
     films[i].frames = 0;  // not known yet, so that a frame is as large as one can be
   }
-  for (const std::string& keep : kKeepTexts) {
-    spec.params["keep"] = keep;
-    const std::vector<Sample> samples = samples_of(films, stages, {spec});
-    std::vector<VisualTokens> frames, after;
-    for (const Sample& sample : samples) {
-      for (const VisualTokens& part : sample.frame) frames.push_back(noise_like(part, 0));
-      for (const VisualTokens& part : sample.after) after.push_back(noise_like(part, 0));
-    }
-    const std::vector<int64_t> of_frame = left_of(frames, sources.size(), stages, {spec});
-    const std::vector<int64_t> of_after = left_of(after, sources.size(), stages, {spec});
-    for (size_t i = 0; i < sources.size(); ++i) {
-      costs[i].frame.push_back(of_frame[i]);
-      costs[i].after.push_back(of_after[i]);
-    }
+  for (const double part : kSizes) {
+    for (SourceForecast& film : films) film.longest_side = shrunk_to(film.media, part);
+    add_sizes(films, stages, choices);
   }
-  return {std::move(spec), std::move(costs)};
+  return choices;
 }
 
-/// Plans frames and share, and writes them into request and sources.
+/// Plans frames, sizes and share, and writes them into request and sources.
 void plan(const Choices& choices, int64_t most_tokens, CaptionRequest& request,
           std::vector<SourceForecast>& sources) {
   const VisualPlan found = plan_visual(choices.costs, kKeeps, most_tokens);
   request.compression = {choices.spec};
   request.compression.front().params["keep"] = kKeepTexts[found.keep];
+  request.longest_sides.clear();
   for (size_t i = 0; i < sources.size(); ++i) {
-    sources[i].frames = found.frames[i];
+    const auto& [frames, size] = found.sources[i];
+    sources[i].frames = frames;
+    sources[i].longest_side = choices.longest_sides[i][size];
+    request.longest_sides.push_back(sources[i].longest_side);
     if (is_film(sources[i].media)) {
-      request.sources[i].sampling.rule = UniformFrames{found.frames[i]};
+      request.sources[i].sampling.rule = UniformFrames{frames};
     }
   }
 }
@@ -253,7 +294,7 @@ Forecast forecast(CaptionRequest& request, const Stages& stages, std::optional<i
         "forecast: expected stages that encode and compress");
   Forecast out;
   for (const MediaRequest& source : request.sources) {
-    SourceForecast one{source.name, vision::probe_media(source), 0, 0, 0};
+    SourceForecast one{source.name, vision::probe_media(source)};
     if (out.refusal.empty()) out.refusal = refusal_of(source, one.media);
     one.frames = frames_asked(source, one.media, stages);
     out.sources.push_back(std::move(one));
@@ -290,6 +331,7 @@ Json to_json(const Forecast& forecast) {
     one.set("height", static_cast<int64_t>(source.media.height));
     one.set("duration_seconds", source.media.duration_seconds);
     one.set("frames", source.frames);
+    one.set("longest_side", source.longest_side);
     one.set("tokens_in", source.tokens_in);
     one.set("tokens_out", source.tokens_out);
     sources.push_back(std::move(one));

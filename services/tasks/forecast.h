@@ -13,11 +13,12 @@
 namespace lv::services {
 
 struct SourceForecast {
-  std::string name;
-  MediaInfo media;
+  std::string name = {};
+  MediaInfo media = {};
   int64_t frames = 0;
-  int64_t tokens_in = 0;   // as the encoder gives them
-  int64_t tokens_out = 0;  // as the language model reads them
+  int64_t longest_side = 0;  // that its pictures are shrunk to; 0: as they are
+  int64_t tokens_in = 0;     // as the encoder gives them
+  int64_t tokens_out = 0;    // as the language model reads them
 };
 
 /// What a request would take, from the headers of its files.
@@ -38,13 +39,13 @@ struct Forecast {
 /// each size, and what is left of them by compressing noise of that shape: exact where a method
 /// keeps shares, about what films leave where it depends on what they show.
 ///
-/// With `most_tokens`, first plans frames and the share that is kept (visual_plan.h) and writes
-/// both into the request; its compression then is one method without keep and tokens that treats
-/// each picture by itself (tome if it is empty), its films are sampled evenly, and the count that
-/// was asked for is the most that is planned.
-/// `model` is what check_model() says, or null. Throws kInvalidArgument where the headers do not
-/// tell how many frames are asked for, or where no plan fits; kFailedPrecondition without an encode
-/// or compress stage.
+/// With `most_tokens`, first plans frames, sizes of pictures and the share that is kept
+/// (visual_plan.h) and writes them into the request; its compression then is one method without
+/// keep and tokens that treats each picture by itself (tome if it is empty), its films are sampled
+/// evenly, and the count that was asked for is the most that is planned. `model` is what
+/// check_model() says, or null. Throws kInvalidArgument where the headers do not tell how many
+/// frames are asked for, or where no plan fits; kFailedPrecondition without an encode or compress
+/// stage.
 Forecast forecast(CaptionRequest& request, const Stages& stages, std::optional<int64_t> most_tokens,
                   const ModelReport* model);
 

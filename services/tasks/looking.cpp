@@ -8,6 +8,7 @@
 #include "pipeline/stage/sources.h"
 #include "services/tasks/clip.h"
 #include "services/tasks/reading.h"
+#include "services/tasks/shrinking.h"
 
 namespace lv::services {
 namespace {
@@ -77,6 +78,9 @@ class AllFrames : public Source<FrameBatch> {
         if (!batch) continue;
         batch->source = static_cast<int32_t>(at_);
         batch->view = sources[at_].view;
+        if (at_ < run_.longest_sides.size()) {
+          batch->pixels = shrunk(batch->pixels, run_.longest_sides[at_]);
+        }
         return batch;
       } catch (const Error& problem) {
         // Sound alone can be told, too.

@@ -40,6 +40,7 @@ struct TaskRun {
   const vision::TextReader* reader = nullptr;      // null if nothing is to be read
   std::vector<ReadPage>* pages = nullptr;  // takes pictures that are read as pages; null: their
                                            // text is read as that of films
+  std::vector<int64_t> longest_sides;      // of each source's pictures; none, or 0: as they are
   std::map<size_t, std::vector<FrameBatch>> pictures;  // of sources that are not to be decoded
   StageClock clock;
   TaskResult result;
