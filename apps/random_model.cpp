@@ -28,7 +28,7 @@ constexpr Shape kShapes[] = {
     {"llama-3-8b", 32, 4096, 14336, 32, 8, 128256, 131072},
     {"smollm2-135m", 30, 576, 1536, 9, 3, 49152, 131072},
 };
-constexpr Shape kTinyLlama = {"", 2, 64, 96, 4, 2, 256, 131072};
+constexpr Shape kTinyLlama = {"", 4, 64, 96, 4, 2, 256, 131072};
 
 /// Models that see: LLaVA's two linear layers join an encoder and a language model.
 struct SeeingShape {
