@@ -27,17 +27,17 @@ def unpack(given):
 
 
 def preview(given):
-    from . import batches, preview as sheets
+    from . import items, preview as sheets
     views = given.views if given.task == "driving" else 1
     held = assets.Assets(given.assets)
-    sheets.sheet([batches.made(given.task, given.seed + i, views, held, given.held_out)[:2] for i in range(given.items)], given.out)
+    sheets.sheet([items.made(given.task, given.seed + i, views, held, given.held_out)[:2] for i in range(given.items)], given.out)
 
 
 def truth(given):
-    from . import batches
+    from . import items
     held = assets.Assets(given.assets)
     for i in range(given.items):
-        print(batches.made(given.task, given.seed + i, given.views if given.task == "driving" else 1, held, given.held_out)[1].json())
+        print(items.made(given.task, given.seed + i, given.views if given.task == "driving" else 1, held, given.held_out)[1].json())
 
 
 def train(given):
@@ -60,6 +60,11 @@ def loaded(given):
     return held, model.to(device).eval(), device
 
 
+def draw(given):
+    from .exam import draw as files
+    print(files(assets.Assets(given.assets), given.out, given.seed, given.items, given.questions, given.tasks, given.views))
+
+
 def predict(given):
     from .evaluate import predict as lines
     held, model, device = loaded(given)
@@ -70,7 +75,8 @@ def predict(given):
 
 
 def guess(given):
-    from .evaluate import guesses, read_lines
+    from .evaluate import guesses
+    from .scores import read_lines
     held, model, _ = loaded(given)
     lines = [line for path in given.predictions for line in read_lines(path)]
     with open(given.out, "w", encoding="utf-8") as file:
@@ -88,7 +94,7 @@ def see(given):
 
 def examples(given):
     from .examples import write
-    from .evaluate import read_lines
+    from .scores import read_lines
     lines = [line for path in given.predictions for line in read_lines(path)]
     print(write(assets.Assets(given.assets), lines, given.page, given.seed, given.items))
 
@@ -100,7 +106,7 @@ def fixture(given):
 
 
 def score(given):
-    from .evaluate import read_lines, table
+    from .scores import read_lines, table
     print(json.dumps(table([line for path in given.predictions for line in read_lines(path)]), indent=1))
 
 
@@ -136,13 +142,14 @@ def main():
             ("--more", {"type": float, "default": 0, "help": "minutes of pieces to come, at whose end the rate is zero"}),
             ("--workers", {"type": int, "default": 14}), ("--compile", {"action": "store_true", "help": "the layers of the language model"}),
             ("--steps", {"type": int, "default": 100, "help": "of the smoke run"}), ("--smoke", {"action": "store_true", "help": "learns eight items by heart instead"}))
-    command(predict, "answers held-out items, as JSON lines", folder, ("--weights", {"type": Path, "required": True}),
-            ("--seed", {"type": int, "default": seeds.EVALUATION_FROM}), ("--items", {"type": int, "default": 128}),
+    held_out = [folder, ("--seed", {"type": int, "default": seeds.EVALUATION_FROM}), ("--items", {"type": int, "default": 128, "help": "a part"}),
+                ("--tasks", {"nargs": "+", "choices": ["driving", "photos", "pages"], "default": ["driving", "photos", "pages"]}),
+                ("--views", {"type": int, "nargs": "+", "choices": [1, 2, 3, 6], "default": [1, 1, 6], "help": "cameras of driving items, in turn"}),
+                ("--questions", {"type": int, "help": "of each item besides caption and assessment; all without"}), ("--out", {"type": Path, "required": True})]
+    command(draw, "writes held-out items as films and JSON lines, for the program to answer", *held_out)
+    command(predict, "answers held-out items, as JSON lines", *held_out, ("--weights", {"type": Path, "required": True}),
             ("--workers", {"type": int, "default": 0}), ("--seconds", {"type": float, "default": 1e9, "help": "after which no more is asked"}),
-            ("--tasks", {"nargs": "+", "choices": ["driving", "photos", "pages"], "default": ["driving", "photos", "pages"]}),
-            ("--views", {"type": int, "nargs": "+", "choices": [1, 2, 3, 6], "default": [1, 1, 6], "help": "cameras of driving items, in turn"}),
-            ("--questions", {"type": int, "help": "of each item besides caption and assessment; all without"}),
-            ("--keep", {"type": float, "nargs": "+", "default": [1.0, .5, .25, .1]}), ("--out", {"type": Path, "required": True}))
+            ("--keep", {"type": float, "nargs": "+", "default": [1.0, .5, .25, .1]}))
     command(guess, "answers what was predicted by what needs no training: the most frequent answers, and the classifier's best class", folder,
             ("predictions", {"type": Path, "nargs": "+"}), ("--weights", {"type": Path, "required": True}), ("--out", {"type": Path, "required": True}))
     command(see, "what the model says of films (needs PyAV) and pictures, a JSON line each", folder, ("files", {"type": Path, "nargs": "+"}),

@@ -6,13 +6,11 @@ import shutil
 import numpy as np
 import torch
 
-from . import photos, prompts, seeds, speech
-from .driving import sample as driving
+from . import prompts, seeds
+from .items import made
 from .model import step
 from .model.connector import VIEWS
-from .pages import sample as pages
 from .seeds import choose
-from .truth import Agent, Item
 
 # What each step trains on, and besides one of these in turn: (task, items, views). Few large micro-batches, as most of a step's time goes into launching
 # kernels. Naming has no pictures: the classifier's shares are invented.
@@ -24,8 +22,6 @@ TURNS = {"driving": 7, "photos": 3, "naming": 2, "pages": 4}       # questions b
 CAPTIONS = {"driving": 1, "photos": 1, "naming": 1, "pages": 1}
 GIVING_AWAY = {"present": 1, "count": 1, "color": 2, "side": 2, "motion": 3}     # questions that name what is there come behind those that ask for it
 WEIGHTS = {"driving": 1.5, "photos": 1.0, "naming": 1.0, "pages": .5}
-RECORDED = .3       # share of driving scenes whose traffic is SUMO's
-SPOKEN = .2         # share of clips over which somebody speaks
 
 
 @dataclasses.dataclass
@@ -41,39 +37,6 @@ class Batch:
     turns: list
     classes: list
     lesson: object = None
-
-
-def naming(random, seed, names):
-    """An item without pictures: one thing of a class of ImageNet's moves. Gives (its class, its path) besides."""
-    number, motion = int(random.integers(len(names))), choose(random, tuple(photos.MOTIONS))
-    agents = [Agent(names[number], "", motion, "front", [], 0.0, 1.5)]
-    item = Item("naming", seed, ["front"], [.5 * t for t in range(photos.TIMES)], photos.captions(random, agents, "a wall"), {}, agents,
-                questions=photos.questions(random, agents))
-    del item.captions["background"], item.captions["detailed"]     # there is no background
-    for question in item.questions:
-        question.evidence = []
-    return item, (number, photos.path(random, motion, 1, 0))
-
-
-def driven(seed, views, assets, times=None):
-    """Of scripted scenes and, where traffic was recorded, of that."""
-    if assets.traffic and seeds.generator(seed, "traffic").random() < RECORDED:
-        return driving.sample(seed, views, make=assets.traffic.maker(seed), count=times)
-    return driving.sample(seed, views, count=times)
-
-
-def made(task, seed, views, assets, held_out=False, times=None):
-    """(pictures, item, invented class or None) of one seed; `times` is the number of pictures where it is not the usual one."""
-    if task == "naming":
-        item, invented = naming(seeds.generator(seed, "naming"), seed, assets.classes)
-        return np.zeros((1, photos.TIMES, photos.SIDE, photos.SIDE, 3), np.uint8), item, invented
-    pictures, item = {"driving": lambda: driven(seed, views, assets, times),
-                      "photos": lambda: photos.sample(seed, assets, held_out, times or photos.TIMES),
-                      "pages": lambda: pages.sample(seed, assets)}[task]()
-    random = seeds.generator(seed, "speech")
-    if task != "pages" and random.random() < SPOKEN:
-        item.transcript = speech.transcript(random)
-    return pictures, item, None
 
 
 def batch(task, keep, samples, turns):

@@ -1,8 +1,9 @@
 """The first held-out items with what was said and what is true, as a part of a page."""
 from PIL import Image
 
-from . import batches
-from .evaluate import PARTS, correct
+from .exam import PARTS
+from .items import made
+from .scores import correct
 
 BEGIN, END = "<!-- examples -->", "<!-- end of examples -->"
 SHOWN = 3               # questions of each item: caption, assessment, and so on, as they come
@@ -28,7 +29,7 @@ def part(assets, number, lines, folder):
     """One item: its picture, unless it shows a photograph (their licence is not this repository's), and its first questions."""
     first = lines[0]
     task, seed = first["task"], int(first["id"].split("/")[1])
-    pictures, item, _ = batches.made(task, seed, first["views"], assets, first["held_out"])
+    pictures, item, _ = made(task, seed, first["views"], assets, first["held_out"])
     things = ", ".join(agent.name for agent in item.agents)
     told = [f"**{number}. {task} {seed}**" + (", of a name never trained on" if first["held_out"] else "")]
     if task == "photos":

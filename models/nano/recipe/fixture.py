@@ -4,7 +4,7 @@ import json
 import torch
 from safetensors.torch import save_file
 
-from . import batches, prompts, read, seeds
+from . import batches, items, prompts, read, seeds
 from .model import step
 
 
@@ -12,7 +12,7 @@ from .model import step
 def write(model, assets, out, task, seed, views, keep):
     """OUT/tensors.safetensors (pictures, tokens, merged, row_of, ids, logits of the answer's first token) and OUT/about.json (prompt text, greedy text)."""
     seeds.evaluation_seed(seed)
-    sample = batches.made(task, seed, views, assets)
+    sample = items.made(task, seed, views, assets)
     turn = prompts.turns_of(sample[1], seeds.generator(seed, "asked"))[0]
     batch = batches.batch(task, keep, [sample], [[turn]])
     device = model.language.embedding.device

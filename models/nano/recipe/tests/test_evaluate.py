@@ -3,9 +3,11 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
+import numpy as np
 from PIL import Image
 
-from recipe import curve, evaluate, examples, see, seeds
+from recipe import curve, evaluate, exam, examples, items, scores, see, seeds
+from recipe.driving import words
 from recipe.driving.sample import sample
 from recipe.prompts import Turn
 
@@ -16,9 +18,9 @@ def lines_of(change=lambda turn: turn.answer):
     for i, level in enumerate(("low", "medium", "high") * 2):
         seed = seeds.EVALUATION_FROM + i
         _, item = sample(seed, 1 + i % 2, level)
-        for turn in evaluate.asked(item, seeds.generator(seed, "asked")):
+        for turn in exam.asked(item, seeds.generator(seed, "asked")):
             box = turn.evidence[0].box if turn.evidence else []
-            lines.append(evaluate.record(item, turn, {"text": change(turn), "box": box}, .5, False))
+            lines.append(exam.record(item, turn, {"text": change(turn), "box": box}, .5, False))
     return lines
 
 
@@ -32,7 +34,7 @@ def page_line(text, box, kind="invoice"):
 @mock.patch("recipe.metrics.RESAMPLES", 20)
 class Scores(unittest.TestCase):
     def test_truth_scores_one_everywhere(self):
-        got = evaluate.table(lines_of())["0.5"]
+        got = scores.table(lines_of())["0.5"]
         measured = {name: score["value"] for name, score in got.items() if score["n"]}
         self.assertEqual(set(measured) - {"captions.cider"}, {
             "driving.risk_macro_f1", "driving.risk_macro_f1_with_near", "driving.risk_parsed", "driving.object_accuracy", "driving.view_accuracy",
@@ -41,13 +43,13 @@ class Scores(unittest.TestCase):
         self.assertGreater(measured["captions.cider"], 3)
 
     def test_silence_scores_nothing(self):
-        got = evaluate.scores(lines_of(lambda turn: ""))
+        got = scores.scores(lines_of(lambda turn: ""))
         for name in ("driving.risk_macro_f1_with_near", "driving.risk_parsed", "driving.object_accuracy", "driving.question_accuracy",
                      "driving.fact_recall", "driving.fact_precision", "captions.cider"):
             self.assertEqual(got[name]["value"], 0, name)
 
     def test_pages_by_hand(self):
-        got = evaluate.scores([page_line("12.50", [.1, .1, .3, .2]), page_line("12,50", [.1, .1, .2, .2]), page_line("99", [.5, .5, .6, .6])])
+        got = scores.scores([page_line("12.50", [.1, .1, .3, .2]), page_line("12,50", [.1, .1, .2, .2]), page_line("99", [.5, .5, .6, .6])])
         self.assertAlmostEqual(got["documents.anls"]["value"], (1 + .8 + 0) / 3)
         self.assertAlmostEqual(got["documents.box_iou"]["value"], 2 / 3)
 
@@ -57,13 +59,35 @@ class Scores(unittest.TestCase):
         self.assertEqual(len(got), sum(not line["kind"].startswith("caption") for line in lines))
         own = [line for line in got if line["kind"] == "light"]
         self.assertEqual({line["text"] for line in own}, {max((line["answer"] for line in own), key=[line["answer"] for line in own].count)})
-        self.assertEqual(evaluate.table(got).keys(), {"guessed"})
+        self.assertEqual(scores.table(got).keys(), {"guessed"})
 
     def test_a_photograph_with_another_names_word_counts_only_where_held_out(self):
         lines = [{"id": f"photos/{held}", "task": "photos", "held_out": held, "keep": 1.0, "views": 1, "kind": "name", "question": "What is shown?",
                   "text": "a red apple", "box": [], "answer": "a green apple", "accepted": ["green apple"], "evidence": []} for held in (False, True)]
-        got = evaluate.scores(lines)
+        got = scores.scores(lines)
         self.assertEqual((got["photos.name_accuracy"]["value"], got["photos.heldout_name_accuracy"]["value"]), (0, 1))
+
+
+class Drawn(unittest.TestCase):
+    def test_items_are_files_that_need_no_model(self):
+        with tempfile.TemporaryDirectory() as folder, mock.patch.dict("sys.modules", {"torch": None}):
+            out, assets = Path(folder) / "drawn", mock.Mock(traffic=None)
+            self.assertEqual(exam.draw(assets, out, seeds.EVALUATION_FROM, 2, 3, ["driving"], [2, 1]), 2)
+            lines = scores.read_lines(out / "items.jsonl")
+            for line, views in zip(lines, (2, 1)):
+                pictures, item, _ = items.made("driving", int(line["lines"][0]["id"].split("/")[1]), views, assets)
+                for name, shown in zip(line["films"], pictures):
+                    with Image.open(out / name) as film:
+                        self.assertEqual(film.n_frames, len(item.times))
+                        for i, picture in enumerate(shown):
+                            film.seek(i)
+                            self.assertTrue((np.asarray(film.convert("RGB")) == picture).all())
+                            self.assertAlmostEqual(film.info["duration"], 1000 * item.times[1])
+                self.assertEqual((line["views"], line["times"]), (item.views, item.times))
+                kinds = [asked["kind"] for asked in line["lines"]]
+                self.assertIn("assess", kinds)
+                self.assertEqual(sum(kind in words.QUESTIONS for kind in kinds), 3)
+        self.assertRaisesRegex(ValueError, "1000000 or more", exam.draw, None, out, seeds.EVALUATION_FROM - 1, 1)
 
 
 class Pages(unittest.TestCase):
