@@ -116,7 +116,8 @@ Rig rig_of(const RiskRequest& request) {
   return rig;
 }
 
-/// The seconds that all films show: [start, end). No end where all are pictures.
+/// The seconds that all films show: [start, end). No end where all are pictures, or films whose
+/// files do not tell how long they are.
 struct Span {
   double start = 0;
   std::optional<double> end;
@@ -128,8 +129,8 @@ Span common_span(const Rig& rig, std::vector<std::string>& warnings) {
   for (const MediaRequest& view : rig.views) {
     span.start = std::max(span.start, view.sampling.start_seconds);
     const MediaInfo media = vision::probe_media(view);
-    if (media.kind != MediaKind::kVideo) continue;
     const double end = view.sampling.end_seconds.value_or(media.duration_seconds);
+    if (media.kind != MediaKind::kVideo || end <= 0) continue;
     span.end = std::min(span.end.value_or(end), end);
     longest = std::max(longest, end);
   }

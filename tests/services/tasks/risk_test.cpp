@@ -80,6 +80,15 @@ class Afraid : public MapStage<Prompt, TextDelta> {
   mutable std::string asked, grammar;
 };
 
+/// The bytes that hexadecimal digits spell.
+std::string bytes_of(const std::string& digits) {
+  std::string bytes;
+  for (size_t i = 0; i < digits.size(); i += 2) {
+    bytes += static_cast<char>(std::stoi(digits.substr(i, 2), nullptr, 16));
+  }
+  return bytes;
+}
+
 struct Assessed {
   TaskResult result;
   std::vector<std::string> views;
@@ -138,6 +147,27 @@ TEST_CASE("views are judged in the order of the rig, as far as all of them reach
   const Assessed all = assessed({film("rear", rising(20)), film("front", rising(10))});
   CHECK(all.views == std::vector<std::string>{"front", "rear"});
   CHECK(warns(all.result, "views differ in length: judged up to 2.0 of 4.0 seconds"));
+  CHECK(all.result.segments.size() == 1);
+}
+
+TEST_CASE("a film whose file does not tell how long it is, is judged as one") {
+  // An animated PNG of 4 x 4 pixels, grey 60 and 90, by models/nano/recipe/film.py.
+  const std::string digits =
+      "89504e470d0a1a0a0000000d49484452000000040000000408020000002693092900000008616354"
+      "4c0000000200000000f38d93700000001a6663544c00000000000000040000000400000000000000"
+      "00002800640000d9eaa8be0000001149444154780163b041020c486c1bdc1c0024c30b41f0ae05e0"
+      "0000001a6663544c00000001000000040000000400000000000000000028006400004299426a0000"
+      "001566644154000000027801638842020c48ec28dc1c00b70310e1149c46ab0000000049454e44ae"
+      "426082";
+  MediaRequest request = view("front");
+  request.media = std::make_shared<const std::string>(bytes_of(digits));
+  request.name = "front.png";
+  request.sampling.rule = UsualFrames{};
+  const Assessed all = assessed({request});
+  REQUIRE(all.result.risk);
+  CHECK(all.result.risk->level == "low");
+  CHECK(!all.result.risk->end_seconds);
+  CHECK(all.result.sampling.size() == 2);
   CHECK(all.result.segments.size() == 1);
 }
 
