@@ -11,6 +11,7 @@ void add_ask(CLI::App& program);
 void add_caption(CLI::App& program);
 void add_transcribe(CLI::App& program);
 void add_risk(CLI::App& program);
+void add_evaluate(CLI::App& program);
 void add_serve(CLI::App& program);
 void add_parity(CLI::App& program);
 void add_models(CLI::App& program);

@@ -9,6 +9,7 @@ void add_service_commands(CLI::App& program) {
   add_ask(program);
   add_transcribe(program);
   add_risk(program);
+  add_evaluate(program);
   add_serve(program);
   add_models(program);
 }

@@ -15,6 +15,7 @@
 #include "pipeline/base/error.h"
 #include "pipeline/weights/checkpoint.h"
 #include "pipeline/weights/model_parts.h"
+#include "services/models/home.h"
 #include "services/models/nano.h"
 #include "services/tasks/stage_clock.h"
 #include "vision/compressors/compressors.h"
@@ -45,12 +46,6 @@ constexpr const char* kTrainedKeep = "0.5";
 constexpr const char* kUntrainedKeep = "0.1";
 
 constexpr size_t kMostMethods = 16;  // in one list
-
-/// The checkout: $LONGVIEW_HOME, or where the program was built.
-std::string home() {
-  const char* home = std::getenv("LONGVIEW_HOME");
-  return home != nullptr && *home != '\0' ? home : LV_HOME;
-}
 
 std::string model_path(const std::string& name) { return home() + "/.deps/models/" + name; }
 
@@ -94,12 +89,19 @@ ModelCard card(const std::string& name, const std::string& what, const std::stri
   return card;
 }
 
+/// The file of nano's eyes; empty for other models, and where it is not there.
+std::string trained_eyes(const WorkplaceOptions& options) {
+  if (options.model == "nano" && !options.eyes.empty()) return options.eyes;
+  return is_nano_that_sees(options.model) ? home() + "/" + kTrained : "";
+}
+
 /// Opens the stages that run here.
 class LocalStages {
  public:
   LocalStages(const WorkplaceOptions& options, Workplace& workplace)
       : model_(options.model),
         projector_(options.projector),
+        trained_(trained_eyes(options)),
         placement_(options.placement),
         plan_(options.plan),
         workplace_(workplace) {}
@@ -117,7 +119,7 @@ class LocalStages {
       if (has_vision(checkpoint())) stages.films.frames = vision::load_film_frames(checkpoint());
     } else if (name == "compress") {
       const vision::OwnCompressor own = own_compressor();
-      const bool clips = is_nano_that_sees(model_);
+      const bool clips = !trained_.empty();
       const vision::CompressorPtr usual = usual_compressor(own);
       stages.compress = [usual, own, clips](const std::vector<CompressionSpec>& specs) {
         return specs.empty() ? usual : compressor(specs, own, clips);
@@ -148,14 +150,14 @@ class LocalStages {
   }
 
   vision::OwnCompressor own_compressor() {
-    if (model_ == "nano" && !is_nano_that_sees(model_)) return {model_, {}, nullptr};
+    if (model_ == "nano" && trained_.empty()) return {model_, {}, nullptr};
     return vision::load_own_compressor(checkpoint());
   }
 
   /// How the visual tokens of the model are compressed unless somebody asks otherwise: as it was
   /// trained, and so not at all where it was trained to read them.
   vision::CompressorPtr usual_compressor(const vision::OwnCompressor& own) {
-    if (is_nano_that_sees(model_)) {
+    if (!trained_.empty()) {
       return vision::make_by_views(compressor({{"tome", {{"keep", kTrainedKeep}}}}, own, true),
                                    compressor({{own.name, {{"keep", kTrainedKeep}}}}, own, true));
     }
@@ -186,18 +188,17 @@ class LocalStages {
   vision::EncodeParts eyes() {
     if (!has_vision(checkpoint())) return borrowed_eyes(*language_model());
     vision::EncodeParts parts = vision::load_eyes(checkpoint());
-    if (is_nano_that_sees(model_)) parts.class_names = class_names();
+    if (!trained_.empty()) parts.class_names = class_names();
     return parts;
   }
 
   const Checkpoint& checkpoint() {
     if (!checkpoint_) {
-      checkpoint_ =
-          is_nano_that_sees(model_)
-              ? open_nano({model_path(kLanguageModel), model_path(kImageEncoder),
-                           open_safetensors(home() + "/" + kTrained), home() + "/" + kClassNames},
-                          placement_)
-              : open_checkpoint(checkpoint_path(model_), placement_, projector_);
+      checkpoint_ = trained_.empty()
+                        ? open_checkpoint(checkpoint_path(model_), placement_, projector_)
+                        : open_nano({model_path(kLanguageModel), model_path(kImageEncoder),
+                                     open_safetensors(trained_), home() + "/" + kClassNames},
+                                    placement_);
     }
     return *checkpoint_;
   }
@@ -209,6 +210,7 @@ class LocalStages {
 
   const std::string& model_;
   const std::string& projector_;
+  const std::string trained_;  // eyes of nano; empty for other models
   const Placement placement_;
   const llm::LayerPlan& plan_;
   Workplace& workplace_;
@@ -217,6 +219,11 @@ class LocalStages {
 };
 
 }  // namespace
+
+std::string home() {
+  const char* home = std::getenv("LONGVIEW_HOME");
+  return home != nullptr && *home != '\0' ? home : LV_HOME;
+}
 
 bool is_nano_that_sees(const std::string& model) {
   return model == "nano" && std::filesystem::exists(home() + "/" + kTrained);
@@ -262,7 +269,7 @@ Workplace open_workplace(const WorkplaceOptions& options, double& load_ms) {
     if (!options.upstream.contains(name)) local.open(name);
   }
   // Wherever its stages run, prompts are written here.
-  if (is_nano_that_sees(options.model)) {
+  if (!trained_eyes(options).empty()) {
     workplace.stages.films = nano_films();
     workplace.stages.embed_text = nano_embedder(model_path(kLanguageModel));
   }

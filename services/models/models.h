@@ -39,6 +39,7 @@ struct WorkplaceOptions {
   /// model alone gets the eyes of nano.
   std::string model = "nano";
   std::string projector;  // of a GGUF language model's eyes, as open_checkpoint() takes it
+  std::string eyes;       // of nano: a file that its recipe trained, instead of the shipped one
   /// Of language models and of the eyes that belong to one; nano's own eyes and ears compute in
   /// float32 on the CPU.
   Placement placement;

@@ -341,6 +341,18 @@ class BenchTest(unittest.TestCase):
             self.assertIn(says, errors.splitlines()[-1])
 
 
+class EvaluateTest(unittest.TestCase):
+    def test_seeds_that_train_are_refused(self):
+        status, _, errors = run("evaluate", "nano", "--seed", "999999")
+        self.assertEqual(status, 2)
+        self.assertRegex(errors, r"^longview: --seed: Value 999999 not in range 1000000 .*\n$")
+
+    def test_what_it_draws_with_is_asked_for_in_a_line(self):
+        status, _, errors = run("evaluate", "nano", "--assets", "no/such/folder")
+        self.assertEqual(status, 1)
+        self.assertRegex(errors, r"^longview: recipe: .*(python3 -m recipe prepare|apt-get install -y python3-numpy python3-pil).*\n$")
+
+
 class ModelsTest(unittest.TestCase):
     def test_models_are_listed_with_what_is_on_disk(self):
         status, output, errors = run("models", "--json")

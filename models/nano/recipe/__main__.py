@@ -5,7 +5,10 @@ import sys
 import time
 from pathlib import Path
 
-from . import assets, seeds
+try:
+    from . import assets, seeds
+except ModuleNotFoundError as missing:
+    sys.exit(f"recipe: Python's {missing.name} is missing; as an administrator run: apt-get install -y python3-numpy python3-pil")
 
 
 def prepare(given):

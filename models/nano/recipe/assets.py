@@ -142,7 +142,7 @@ class Assets:
     def __init__(self, folder):
         self.folder = Path(folder)
         if not (self.folder / "stamps.json").exists():
-            raise FileNotFoundError(f"{folder}: expected a folder that `prepare` made")
+            raise FileNotFoundError(f"{folder}: expected what `python3 -m recipe prepare`, run in models/nano, makes")
         self.stamps = json.loads((self.folder / "stamps.json").read_text())
         self.classes = (self.folder / "classes.txt").read_text().splitlines()
         self.font_files = sorted((self.folder / "fonts").iterdir())
