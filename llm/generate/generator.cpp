@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "llm/generate/pointing.h"
 #include "llm/generate/stop_filter.h"
 #include "llm/grammar/json_constraints.h"
 #include "llm/models/worn_weights.h"
@@ -21,9 +22,9 @@ class Answer {
  public:
   Answer(Engine& engine, const LanguageModel& model, const JsonConstraints& json,
          const Prompt& prompt)
-      : filter_(prompt.options.stop), decoder_(model.tokenizer()) {
+      : model_(model), filter_(prompt.options.stop), decoder_(model.tokenizer()) {
     c10::InferenceMode no_autograd;
-    const TokenSequence sequence = model.read(prompt);
+    TokenSequence sequence = model.read(prompt);
     EngineRequest request;
     request.embeddings = model.embed(sequence);
     request.positions = model.positions(sequence);
@@ -46,6 +47,9 @@ class Answer {
     }
     prompt_tokens_ = request.embeddings.size(0);
     tokens_ = engine.start(std::move(request));
+    if (!prompt.pointing || !model.pointer()) return;
+    pointing_ = prompt.pointing;
+    sequence_ = std::move(sequence);
   }
 
   /// The next piece that holds text or is the last.
@@ -55,6 +59,7 @@ class Answer {
       const std::optional<int64_t> id = tokens_->next();
       if (id) {
         ++generated_tokens_;
+        if (pointing_) ids_.push_back(*id);
         delta.text = filter_.push(decoder_.push(*id));
         if (filter_.stopped()) return last(std::move(delta), FinishReason::kStop);
         continue;
@@ -93,6 +98,10 @@ class Answer {
   }
 
   TextDelta last(TextDelta delta, FinishReason reason) const {
+    if (pointing_) {
+      c10::InferenceMode no_autograd;
+      delta.pointed = pointed_at(model_, sequence_, *pointing_, ids_);
+    }
     delta.last = true;
     delta.finish = reason;
     delta.prompt_tokens = prompt_tokens_;
@@ -101,8 +110,12 @@ class Answer {
     return delta;
   }
 
+  const LanguageModel& model_;
   StopFilter filter_;
   StreamDecoder decoder_;
+  std::optional<Pointing> pointing_;  // if it is to be answered
+  TokenSequence sequence_;            // for that, as is the answer
+  std::vector<int64_t> ids_;
   std::unique_ptr<TokenStream> tokens_;
   int64_t prompt_tokens_ = 0;
   int64_t generated_tokens_ = 0;

@@ -9,9 +9,11 @@
 
 #include "llm/engine/grid_positions.h"
 #include "llm/models/models.h"
+#include "llm/reason/evidence_pointer.h"
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
 #include "pipeline/weights/checkpoint.h"
+#include "pipeline/weights/model_parts.h"
 
 namespace lv::llm {
 
@@ -299,6 +301,9 @@ LanguageModelPtr load_language_model(const Checkpoint& checkpoint, const LayerPl
   }
   parts.stop_ids = stop_ids_of(checkpoint, *parts.tokenizer);
   parts.model = make_model(checkpoint, plan);
+  if (has_pointer(checkpoint)) {
+    parts.pointer = std::make_shared<const EvidencePointer>(pointer_part(checkpoint));
+  }
   parts.draft_tokens = plan.draft_tokens;
   parts.context_tokens =
       plan.context_tokens > 0 ? plan.context_tokens : parts.model->shape().max_positions;

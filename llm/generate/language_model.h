@@ -19,6 +19,8 @@
 
 namespace lv::llm {
 
+class EvidencePointer;
+
 /// A language model with what turns text into its tokens and back. Immutable, thread-safe.
 class LanguageModel {
  public:
@@ -29,9 +31,10 @@ class LanguageModel {
     std::shared_ptr<const ChatTemplate> chat_template;  // null: parts are read one after another
     PictureLayout pictures;             // unknown for models that were not trained with any
     double film_tokens_per_second = 4;  // see grid_positions.h
-    std::vector<int64_t> stop_ids;      // tokens that end an answer
-    int64_t context_tokens = 0;         // prompt and answer together
-    int64_t draft_tokens = 0;           // see EngineLimits
+    std::shared_ptr<const EvidencePointer> pointer = {};  // null for most models
+    std::vector<int64_t> stop_ids;                        // tokens that end an answer
+    int64_t context_tokens = 0;                           // prompt and answer together
+    int64_t draft_tokens = 0;                             // see EngineLimits
   };
   /// Throws kInvalidArgument if the tokenizer knows more ids than the model, or there is no
   /// context.
@@ -40,6 +43,7 @@ class LanguageModel {
   const std::string& name() const { return parts_.name; }
   const std::shared_ptr<const CausalLm>& model() const { return parts_.model; }
   const TokenizerPtr& tokenizer() const { return parts_.tokenizer; }
+  const std::shared_ptr<const EvidencePointer>& pointer() const { return parts_.pointer; }
   const std::vector<int64_t>& stop_ids() const { return parts_.stop_ids; }
   int64_t context_tokens() const { return parts_.context_tokens; }
   int64_t draft_tokens() const { return parts_.draft_tokens; }

@@ -65,6 +65,10 @@ class CausalLm {
   /// hidden states [n, D]. After a throw the memory of the batch's sequences is undefined.
   virtual at::Tensor forward(const PackedBatch& batch, Memory memory) const = 0;
 
+  /// What the first `layers` layers alone make of the batch: [n, D] -> [n, D], not normed. Only
+  /// they remember it. Throws kUnimplemented for models without such layers.
+  virtual at::Tensor states(const PackedBatch& batch, Memory memory, int64_t layers) const;
+
   /// After a step: gives back what no later token of the sequence reads, and once its prompt was
   /// read (`prompt_read`), what the plan does not retain of it. A fork made before keeps it.
   virtual void settle(SequenceId, int64_t /*planned_length*/, Memory, bool /*prompt_read*/) const {}

@@ -281,6 +281,17 @@ class Decoder : public CausalLm {
     }
   }
 
+  at::Tensor states(const PackedBatch& batch, Memory memory, int64_t layers) const override {
+    check(layers > 0 && layers <= sizes_.shape.layers, ErrorCode::kInvalidArgument,
+          "layers: expected 1 to " + std::to_string(sizes_.shape.layers) + ", got " +
+              std::to_string(layers));
+    check_batch(batch, sizes_.shape.width);
+    const Layout layout{batch, rope_table(batch), {}};
+    const Residual some =
+        read(layout, memory.kv, static_cast<size_t>(layers), [](int64_t, Residual&) {});
+    return some.x + some.delta;
+  }
+
   void settle(SequenceId sequence, int64_t planned_length, Memory memory,
               bool prompt_read) const override {
     for (size_t i = 0; i < layers_.size(); ++i) {

@@ -1,5 +1,6 @@
 #include "llm/models/models.h"
 
+#include "pipeline/base/error.h"
 #include "pipeline/weights/fitting.h"
 #include "pipeline/weights/model_parts.h"
 
@@ -17,6 +18,10 @@ const Registry<CausalLm, const Checkpoint&, const LayerPlan&>& models() {
           {"SmolLM3ForCausalLM", make_smollm3},
       }};
   return all;
+}
+
+at::Tensor CausalLm::states(const PackedBatch&, Memory, int64_t) const {
+  throw Error(ErrorCode::kUnimplemented, "model: the states of its layers are not to be had");
 }
 
 std::unique_ptr<CausalLm> make_model(const Checkpoint& checkpoint, const LayerPlan& plan) {

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -48,6 +49,17 @@ struct GenerationOptions {
   std::string grammar = {};  // that the answer obeys, in XGrammar's EBNF; empty: any text
 };
 
+/// The bytes [begin, end) of a text.
+struct TextRange {
+  int64_t begin = 0, end = 0;
+};
+
+/// Asks what the answer rests on, of a model that was trained to point at it: the prompt's visual
+/// tokens, or, if there are any, these cells of the text behind them.
+struct Pointing {
+  std::vector<TextRange> cells = {};
+};
+
 /// What a language model is asked: a conversation that may hold visual tokens, compressed before
 /// the prompt exists. The model that reads it applies its own chat template and tokenizer.
 struct Prompt {
@@ -55,6 +67,7 @@ struct Prompt {
   GenerationOptions options;
   AdapterWeights adapters;
   Json::Array tools;  // what may be called: an object each, in the form that the template knows
+  std::optional<Pointing> pointing = {};
 };
 
 struct TextTokens {
@@ -70,6 +83,12 @@ struct TokenSequence {
 
 enum class FinishReason { kNone, kStop, kLength };
 
+/// What an answer rests on, of what a Pointing names, in the order of pointing.
+struct Pointed {
+  std::vector<int64_t> rows;
+  double confidence = 0;  // the probability of pointing at just these
+};
+
 /// The next piece of an answer. Whole UTF-8 characters.
 struct TextDelta {
   int64_t sequence = 0;  // which prompt of the stream it answers
@@ -78,7 +97,8 @@ struct TextDelta {
   FinishReason finish = FinishReason::kNone;  // set on the last
   int64_t prompt_tokens = 0;                  // set on the last
   int64_t generated_tokens = 0;               // set on the last
-  int64_t cached_tokens = 0;  // of the prompt, known from an earlier one; set on the last
+  int64_t cached_tokens = 0;            // of the prompt, known from an earlier one; set on the last
+  std::optional<Pointed> pointed = {};  // set on the last, if asked for and the model can
 };
 
 /// Throws kInvalidArgument that names the field. Only the assistant may call tools.

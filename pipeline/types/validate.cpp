@@ -174,6 +174,13 @@ void validate(const Prompt& prompt) {
   for (const Json& tool : prompt.tools)
     check(tool.is_object(), ErrorCode::kInvalidArgument,
           "prompt.tools: expected an object of JSON for each");
+  if (prompt.pointing) {
+    for (const TextRange& cell : prompt.pointing->cells) {
+      check(cell.begin >= 0 && cell.begin <= cell.end, ErrorCode::kInvalidArgument,
+            "prompt.pointing.cells: expected a beginning before an end, got " +
+                std::to_string(cell.begin) + " to " + std::to_string(cell.end));
+    }
+  }
   const GenerationOptions& options = prompt.options;
   check(options.max_tokens > 0, ErrorCode::kInvalidArgument,
         "max_tokens: expected at least 1, got " + std::to_string(options.max_tokens));

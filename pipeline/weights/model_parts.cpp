@@ -15,6 +15,7 @@ namespace {
 struct PartNames {
   std::vector<Renaming> text, vision, connector;
   std::vector<Renaming> compressor = {};
+  std::vector<Renaming> pointer = {};
   std::vector<Renaming> unused = {};  // what files hold that nothing computes with
 };
 
@@ -34,6 +35,7 @@ const std::map<std::string, PartNames, std::less<>>& layouts() {
       llava.text,
       llava.vision,
       {{"multi_modal_projector.", ""}, {"model.multi_modal_projector.", ""}},
+      {},
       {},
       {{"image_newline", ""}}};
   static const PartNames combiner = {
@@ -181,7 +183,8 @@ const PartNames& names_of(const Checkpoint& checkpoint) {
 /// Every tensor belongs to some part: what one process leaves to another is not left over.
 void check_claimed(const Checkpoint& checkpoint, const PartNames& names) {
   std::vector<Renaming> all = names.text;
-  for (const auto* part : {&names.vision, &names.connector, &names.compressor, &names.unused}) {
+  for (const auto* part :
+       {&names.vision, &names.connector, &names.compressor, &names.pointer, &names.unused}) {
     all.insert(all.end(), part->begin(), part->end());
   }
   checkpoint.check_covered(all);
@@ -236,6 +239,18 @@ Checkpoint compressor_part(const Checkpoint& checkpoint) {
         checkpoint.name() + ": " + checkpoint.architecture() + " has no compressor of its own");
   check_claimed(checkpoint, names);
   return checkpoint.part(checkpoint.config(), names.compressor);
+}
+
+bool has_pointer(const Checkpoint& checkpoint) {
+  return has_vision(checkpoint) && !names_of(checkpoint).pointer.empty();
+}
+
+Checkpoint pointer_part(const Checkpoint& checkpoint) {
+  const PartNames& names = names_of(checkpoint);
+  check(has_pointer(checkpoint), ErrorCode::kNotFound,
+        checkpoint.name() + ": " + checkpoint.architecture() + " points at nothing");
+  check_claimed(checkpoint, names);
+  return checkpoint.part(checkpoint.config(), names.pointer);
 }
 
 Checkpoint connector_part(const Checkpoint& checkpoint) {

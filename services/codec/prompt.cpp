@@ -75,6 +75,13 @@ void to_proto(const Prompt& prompt, v1::Prompt* message) {
   to_proto(prompt.options, message->mutable_options());
   if (!prompt.adapters.empty()) to_proto(prompt.adapters, message->mutable_adapters());
   for (const Json& tool : prompt.tools) message->add_tools(tool.dump());
+  if (!prompt.pointing) return;
+  v1::Pointing* pointing = message->mutable_pointing();
+  for (const TextRange& cell : prompt.pointing->cells) {
+    v1::TextRange* out = pointing->add_cells();
+    out->set_begin(cell.begin);
+    out->set_end(cell.end);
+  }
 }
 
 Prompt from_proto(Received<v1::Prompt> message) {
@@ -99,6 +106,12 @@ Prompt from_proto(Received<v1::Prompt> message) {
   prompt.adapters = from_proto(part_of(message, message->adapters()));
   for (const std::string& tool : message->tools())
     prompt.tools.push_back(parse_json(tool, "prompt.tools"));
+  if (message->has_pointing()) {
+    prompt.pointing.emplace();
+    for (const v1::TextRange& cell : message->pointing().cells()) {
+      prompt.pointing->cells.push_back({cell.begin(), cell.end()});
+    }
+  }
   validate(prompt);
   return prompt;
 }
@@ -114,6 +127,10 @@ void to_proto(const TextDelta& delta, v1::TextDelta* message) {
   message->set_prompt_tokens(delta.prompt_tokens);
   message->set_generated_tokens(delta.generated_tokens);
   message->set_cached_tokens(delta.cached_tokens);
+  if (!delta.pointed) return;
+  v1::Pointed* pointed = message->mutable_pointed();
+  pointed->mutable_rows()->Assign(delta.pointed->rows.begin(), delta.pointed->rows.end());
+  pointed->set_confidence(delta.pointed->confidence);
 }
 
 TextDelta from_proto(const v1::TextDelta& message) {
@@ -130,6 +147,12 @@ TextDelta from_proto(const v1::TextDelta& message) {
   check_number(static_cast<double>(delta.prompt_tokens), "delta.prompt_tokens");
   check_number(static_cast<double>(delta.generated_tokens), "delta.generated_tokens");
   check_number(static_cast<double>(delta.cached_tokens), "delta.cached_tokens");
+  if (message.has_pointed()) {
+    const auto& rows = message.pointed().rows();
+    delta.pointed = Pointed{{rows.begin(), rows.end()}, message.pointed().confidence()};
+    check_number(delta.pointed->confidence, "delta.pointed.confidence");
+    for (const int64_t row : rows) check_number(static_cast<double>(row), "delta.pointed.rows");
+  }
   return delta;
 }
 

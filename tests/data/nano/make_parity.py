@@ -22,6 +22,7 @@ from recipe.truth import Item  # noqa: E402
 STEP, LOGIT_STEP = 42, 64
 SQUARE, SIDE = 8, 28          # pixels of a square, squares along a side
 CASES = {"one": (["front"], "What happens?", "Mind the step.", .5), "three": (["front", "front left", "rear"], "Assess the risk.", "", .25)}
+CELLS = {"What happens?": ["Mind the", "step.", "What", "happens?"], "Assess the risk.": ["Assess", "the", "risk."]}
 read.MOST_TOKENS = 24
 
 
@@ -56,6 +57,16 @@ def pictures(views, times):
     return squares.repeat(SQUARE, 2).repeat(SQUARE, 3)
 
 
+def cells_of(model, item, question, script):
+    """Where the words of a text stand, in pairs of them: (from, to) behind the visual tokens."""
+    text = prompts.context(item, [])[0] + "\n" + question
+    whole = model.tokenizer.encode(text + prompts.ANSWER)
+    names = len(script.ids) - len(whole.ids)
+    places = [(text.index(pair), text.index(pair) + len(pair)) for pair in CELLS[question]]
+    inside = [[i for i, (a, b) in enumerate(whole.offsets) if b > start and a < end] for start, end in places]
+    return [(own[0] + names, own[-1] + 1 + names) for own in inside]
+
+
 def spaced(x, every):
     return x.reshape(-1, x.shape[-1])[::every].float().contiguous()
 
@@ -78,11 +89,16 @@ def main():
         x, _, lengths = step.assembled(model, visual, [script])
         with model.language.settled():
             hidden, _, _ = model.language(x)
-        (text,), _, _ = read.continued(model, x, lengths)
+        (text,), states, (said,) = read.continued(model, x, lengths, [1])
+        opening, count = len(model.opening()), visual.shape[1]
+        pointed, sure = model.pointer.point(states[0, opening:opening + count].float(), said.float().mean(0))
+        cells = step.span_means(states.float(), [cells_of(model, item, question, script)], opening + count)[0]
+        told, sure_of_told = model.pointer.point(cells, said.float().mean(0))
         tensors |= {f"{name}.tokens": spaced(tokens, STEP), f"{name}.left": spaced(visual, STEP),
                     f"{name}.logits": model.language.logits(hidden[0, -1])[::LOGIT_STEP].float().contiguous(),
                     f"{name}.ids": torch.tensor(model.opening() + script.ids)}
-        about[name] = {"names": names[0], "text": text}
+        about[name] = {"names": names[0], "text": text, "pointed": pointed, "sure": float(f"{sure:.4g}"), "cells": CELLS[question], "cells_pointed": told,
+                       "sure_of_cells": float(f"{sure_of_told:.4g}")}
     folder = Path(__file__).parent
     save_file(tensors, str(folder / "parity.safetensors"))
     (folder / "parity.json").write_text(json.dumps(about, ensure_ascii=False, separators=(",", ":")).replace("],[", "],\n[") + "\n")

@@ -174,6 +174,10 @@ TEST_CASE("a prompt keeps the order of its parts on the wire") {
   CHECK(got.options.repetition_penalty == 1.1);
   CHECK(got.options.seed == std::numeric_limits<uint64_t>::max());
   CHECK(got.options.stop == std::vector<std::string>{"\n\n"});
+  REQUIRE(got.pointing);
+  REQUIRE(got.pointing->cells.size() == 2);
+  CHECK(got.pointing->cells[1].begin == 5);
+  CHECK(got.pointing->cells[1].end == 9);
 }
 
 TEST_CASE("calls of tools survive the wire") {
@@ -220,7 +224,7 @@ TEST_CASE("generation options that are absent have their defaults") {
 }
 
 TEST_CASE("a piece of text survives the wire") {
-  const TextDelta delta{3, "héllo", true, FinishReason::kLength, 12, 34, 5};
+  const TextDelta delta{3, "héllo", true, FinishReason::kLength, 12, 34, 5, Pointed{{7, 2}, 0.5}};
   const TextDelta got = from_proto(*on_the_wire<v1::TextDelta>(delta));
   CHECK(got.sequence == 3);
   CHECK(got.text == "héllo");
@@ -229,6 +233,9 @@ TEST_CASE("a piece of text survives the wire") {
   CHECK(got.prompt_tokens == 12);
   CHECK(got.generated_tokens == 34);
   CHECK(got.cached_tokens == 5);
+  REQUIRE(got.pointed);
+  CHECK(got.pointed->rows == std::vector<int64_t>{7, 2});
+  CHECK(got.pointed->confidence == 0.5);
 }
 
 TEST_CASE("every sampling rule survives the wire") {

@@ -85,6 +85,7 @@ Prompt sample_prompt() {
                     .repetition_penalty = 1.1,
                     .seed = std::numeric_limits<uint64_t>::max(),
                     .stop = {"\n\n"}};
+  prompt.pointing = Pointing{{{2, 5}, {5, 9}}};
   return prompt;
 }
 

@@ -117,13 +117,18 @@ std::vector<int64_t> ids_of(const TokenSequence& sequence) {
   return {all.const_data_ptr<int64_t>(), all.const_data_ptr<int64_t>() + all.numel()};
 }
 
-std::string answer(const llm::LanguageModelPtr& model, Prompt prompt) {
+TextDelta answer(const llm::LanguageModelPtr& model, Prompt prompt) {
   std::string text;
   prompt.options.max_tokens = 24;
   const auto generate = llm::make_generate(model);
   const auto deltas = generate->start(source_of_one(std::move(prompt)));
-  while (const auto delta = deltas->next()) text += delta->text;
-  return text;
+  TextDelta last;
+  while (auto delta = deltas->next()) {
+    text += delta->text;
+    last = std::move(*delta);
+  }
+  last.text = text;
+  return last;
 }
 
 struct Case {
@@ -174,7 +179,27 @@ TEST_CASE("nano computes what its recipe's model computes, from pictures to word
   const at::Tensor scores = logits(*model, prompt);
   check_close(at::slice(scores, 0, 0, scores.size(0), kLogitStep), golden(given.name + ".logits"),
               5e-3);
-  CHECK(answer(model, prompt) == expected.at("text").as_string());
+  const auto rows_of = [](const Json& json) {
+    std::vector<int64_t> rows;
+    for (const Json& row : json.as_array()) rows.push_back(row.as_int());
+    return rows;
+  };
+  prompt.pointing = Pointing{};
+  const TextDelta said = answer(model, prompt);
+  CHECK(said.text == expected.at("text").as_string());
+  REQUIRE(said.pointed);
+  CHECK(said.pointed->rows == rows_of(expected.at("pointed")));
+  CHECK(said.pointed->confidence == Approx(expected.at("sure").as_double()).epsilon(0.03));
+  const auto& text = std::get<std::string>(prompt.messages.front().parts.back());
+  for (const Json& cell : expected.at("cells").as_array()) {
+    const auto begin = static_cast<int64_t>(text.find(cell.as_string()));
+    const auto size = static_cast<int64_t>(cell.as_string().size());
+    prompt.pointing->cells.push_back({begin, begin + size});
+  }
+  const TextDelta read = answer(model, prompt);
+  REQUIRE(read.pointed);
+  CHECK(read.pointed->rows == rows_of(expected.at("cells_pointed")));
+  CHECK(read.pointed->confidence == Approx(expected.at("sure_of_cells").as_double()).epsilon(0.03));
 }
 
 TEST_CASE("nano says what is not its own", "[models]") {
