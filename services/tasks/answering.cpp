@@ -21,10 +21,12 @@ std::string answer(TaskRun& run, Prompt prompt, std::string begun, bool stream) 
   auto deltas = timed(run.stages.generate->start(source_of_one(std::move(prompt))), run.clock,
                       run.result.times.generate);
   std::string text = std::move(begun);
+  run.pointed.reset();
   if (stream && run.observer.text) run.observer.text(text);
   while (auto delta = deltas->next()) {
     check_cancelled();
     text += delta->text;
+    if (delta->pointed) run.pointed = std::move(delta->pointed);
     run.result.tokens.prompt += delta->prompt_tokens;
     run.result.tokens.generated += delta->generated_tokens;
     run.result.tokens.cached += delta->cached_tokens;

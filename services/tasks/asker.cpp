@@ -27,7 +27,8 @@ constexpr int64_t kSeenSide = 1344;   // pixels of a page that is looked at
 struct Asking {
   const AskRequest& request;
   TaskRun run;
-  std::vector<ReadPage> pages;  // of documents, then of pictures
+  std::vector<ReadPage> pages = {};    // of documents, then of pictures
+  std::optional<Evidence> shown = {};  // what the answer rests on, by the model
 };
 
 bool is_document(const TaskResult& result, int32_t source) {
@@ -39,7 +40,7 @@ FrameBatch frame_of(const PdfPicture& picture, int32_t source) {
   FrameBatch batch;
   batch.pixels = picture.pixels.unsqueeze(0);
   batch.pts_seconds = at::full({1}, picture.number, at::kDouble);
-  batch.media = {MediaKind::kPicture, 0, static_cast<int32_t>(picture.pixels.size(1)),
+  batch.media = {MediaKind::kDocument, 0, static_cast<int32_t>(picture.pixels.size(1)),
                  static_cast<int32_t>(picture.pixels.size(0))};
   batch.source = source;
   return batch;
@@ -177,6 +178,7 @@ std::string settled(const std::string& said) {
   return none || text.empty() ? kNotFound : text;
 }
 
+/// The answer; what the model points at, where it shows films and pictures alone, is noted.
 std::string answer_about(Asking& task, const std::vector<Scene>& scenes,
                          const AdapterWeights& adapters) {
   if (scenes.empty() && adapters.empty()) return kNotFound;
@@ -184,12 +186,15 @@ std::string answer_about(Asking& task, const std::vector<Scene>& scenes,
   const FilmManner& films = task.run.stages.films;
   const std::string& question = task.request.question;
   const bool as_one = films.pictures_first && !scenes.empty();
-  prompt.messages.push_back(as_one ? message_about_clip(joined(scenes), question)
+  const Scene clip = as_one ? joined(scenes) : Scene();
+  prompt.messages.push_back(as_one ? message_about_clip(clip, question)
                                    : message_about(scenes, question, films));
+  if (as_one && clip.rows.empty()) prompt.pointing = Pointing{};
   prompt.options = task.request.options;
   prompt.adapters = adapters;
   const bool wants_json = !prompt.options.json_schema.empty();
   const std::string said = answer(task.run, std::move(prompt), "", true);
+  if (task.run.pointed) task.shown = evidence_shown(*task.run.pointed, clip.tokens.origin);
   return wants_json ? said : settled(said);
 }
 
@@ -206,8 +211,7 @@ TaskResult Asker::ask(const AskRequest& request, const TaskObserver& observer) c
   check(request.text_tokens > 0, ErrorCode::kInvalidArgument,
         "text_tokens: expected more than 0, got " + std::to_string(request.text_tokens));
   if (!request.options.json_schema.empty()) llm::exact_schema(request.options.json_schema);
-  Asking task{
-      request, {"ask", model_, request.sources, stages_, request.compression, observer}, {}};
+  Asking task{request, {"ask", model_, request.sources, stages_, request.compression, observer}};
   TaskRun& run = task.run;
   run.reader = request.read ? reader_.get() : nullptr;
   run.pages = &task.pages;
@@ -232,6 +236,8 @@ TaskResult Asker::ask(const AskRequest& request, const TaskObserver& observer) c
     run.result.text =
         answer_about(task, scenes, adapters != nullptr ? *adapters : AdapterWeights());
     run.result.evidence = evidence_for(run.result.text, request.question, task.pages, run.result);
+    const bool found = run.result.text != kNotFound;
+    if (found && run.result.evidence.empty() && task.shown) run.result.evidence = {*task.shown};
   }
   run.result.peak_memory_bytes = peak_memory_bytes();
   run.progress("done", 1);

@@ -42,6 +42,7 @@ std::string answer_about(Captioning& task, const std::vector<Scene>& scenes,
   }
   prompt.options = request.options;
   prompt.adapters = adapters;
+  if (request.point) prompt.pointing = Pointing{};
   return answer(task.run, std::move(prompt), std::move(begun), stream);
 }
 
@@ -99,6 +100,11 @@ TaskResult Captioner::caption(const CaptionRequest& request, const TaskObserver&
     const bool one_clip = stages_.films.pictures_first && tokens != nullptr;
     run.result.text = text_about(
         task, one_clip ? std::vector{whole_clip(scenes, visual, *tokens)} : scenes, weights, true);
+    if (one_clip && run.pointed) {
+      if (auto shown = evidence_shown(*run.pointed, tokens->origin)) {
+        run.result.evidence.push_back(std::move(*shown));
+      }
+    }
     if (request.segments) write_segments(task, scenes, weights);
   }
   run.result.peak_memory_bytes = peak_memory_bytes();

@@ -25,6 +25,7 @@ struct CaptionRequest {
   bool listen = true;
   bool read = true;      // recognise text in pictures that hold still
   bool segments = true;  // say it of each part in time, too
+  bool point = false;    // say what the text rests on, if the model can
 };
 
 /// Joins the stages to one answer: looks, listens, reads, then writes a text over all and one for

@@ -1,5 +1,7 @@
 #include "services/tasks/evidence.h"
 
+#include <ATen/ATen.h>
+
 #include <algorithm>
 #include <set>
 #include <tuple>
@@ -124,6 +126,39 @@ std::vector<Evidence> evidence_for(const std::string& answer, const std::string&
   if (best == nullptr) return {};
   if (2 * std::get<0>(best_rank) >= core.size()) return {best->evidence};
   return pieces.size() > 1 ? pieces : std::vector<Evidence>();
+}
+
+std::array<float, 4> united(const std::vector<std::array<float, 4>>& boxes) {
+  std::array<float, 4> all = boxes.front();
+  for (const std::array<float, 4>& box : boxes) {
+    all = {std::min(all[0], box[0]), std::min(all[1], box[1]), std::max(all[2], box[2]),
+           std::max(all[3], box[3])};
+  }
+  return all;
+}
+
+std::optional<Evidence> evidence_shown(const Pointed& pointed, const TokenOrigin& tokens) {
+  const int64_t count = tokens.source.size(0);
+  std::vector<int64_t> rows;
+  for (const int64_t row : pointed.rows) {
+    if (row >= 0 && row < count) rows.push_back(row);
+  }
+  if (rows.empty()) return std::nullopt;
+  const auto source = tokens.source[rows[0]].item<int32_t>();
+  const auto seconds = tokens.pts_seconds[rows[0]].item<double>();
+  std::vector<std::array<float, 4>> boxes;
+  for (const int64_t row : rows) {
+    if (tokens.source[row].item<int32_t>() != source ||
+        tokens.pts_seconds[row].item<double>() != seconds) {
+      continue;
+    }
+    const at::Tensor edges = tokens.box[row].to(at::kCPU, at::kFloat).contiguous();
+    const float* edge = edges.const_data_ptr<float>();
+    boxes.push_back({edge[0], edge[1], edge[2], edge[3]});
+  }
+  Evidence evidence{source, EvidenceKind::kBox, seconds, seconds, {}, united(boxes), {}, 0};
+  evidence.score = pointed.confidence;
+  return evidence;
 }
 
 }  // namespace lv::services

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "pipeline/types/prompt.h"
+
 namespace lv::services {
 
 struct ReadPage;
@@ -24,7 +26,8 @@ struct Evidence {
   std::optional<int32_t> page;              // from 1
   std::optional<std::array<float, 4>> box;  // fractions of the page or picture
   std::string quote;
-  double score = 0;  // share of the answer's words that the quote holds
+  double score = 0;  // share of the answer's words that the quote holds; of what a model points
+                     // at, its confidence
 };
 
 /// The answer that says that there is none.
@@ -37,5 +40,12 @@ inline constexpr const char* kNotFound = "not found";
 /// the answer is kNotFound, or quotes nothing.
 std::vector<Evidence> evidence_for(const std::string& answer, const std::string& question,
                                    const std::vector<ReadPage>& pages, const TaskResult& result);
+
+/// What a model points at, of visual tokens: the source and time of the first, and the box around
+/// all that are of both. Nothing if it points at none of them.
+std::optional<Evidence> evidence_shown(const Pointed& pointed, const TokenOrigin& tokens);
+
+/// The smallest box around all. At least one.
+std::array<float, 4> united(const std::vector<std::array<float, 4>>& boxes);
 
 }  // namespace lv::services

@@ -89,13 +89,35 @@ bool is_assessment(const Json& question) { return question.at("kind").as_string(
 struct Answering {
   SourcePtr<TextDelta> deltas;
   std::string text = {};
+  std::optional<Pointed> pointed = {};
+  std::shared_ptr<const Risk> judged = {};  // of an assessment, once it has text
 
   bool more() {
     std::optional<TextDelta> delta = deltas->next();
-    if (delta) text += delta->text;
-    return delta.has_value();
+    if (!delta) return false;
+    text += delta->text;
+    if (delta->pointed) pointed = std::move(delta->pointed);
+    return true;
   }
 };
+
+Json box_json(const std::array<float, 4>& box) {
+  Json edges;
+  for (const float edge : box) edges.push_back(edge);
+  return edges;
+}
+
+/// Cells of a page whose text begins at byte `at`, as vision::text_of() writes it.
+Pointing cells_at(int64_t at, const std::vector<vision::PageCell>& cells) {
+  Pointing pointing;
+  for (size_t i = 0; i < cells.size(); ++i) {
+    if (i > 0) at += cells[i].row == cells[i - 1].row ? 3 : 1;  // " | ", "\n"
+    const auto end = at + static_cast<int64_t>(cells[i].text.size());
+    pointing.cells.push_back({at, end});
+    at = end;
+  }
+  return pointing;
+}
 
 /// One item that was looked at.
 class Exam {
@@ -113,30 +135,43 @@ class Exam {
 
   /// Begins to answer the question at a share of the tokens.
   Answering begin(const Json& question, double keep) {
-    SourcePtr<TextDelta> deltas = is_assessment(question)
-                                      ? std::make_unique<Judgement>(*this, keep)
-                                      : stages_.generate->start(source_of_one(
-                                            prompt(question.at("question").as_string(), keep)));
-    return {buffered(std::move(deltas), kAhead)};
+    const auto judged = std::make_shared<Risk>();
+    SourcePtr<TextDelta> deltas =
+        is_assessment(question) ? std::make_unique<Judgement>(*this, keep, judged)
+                                : stages_.generate->start(source_of_one(prompt(question, keep)));
+    return {buffered(std::move(deltas), kAhead), {}, {}, judged};
+  }
+
+  /// The box around what an answer rests on; empty where nobody asked.
+  Json box_of(const Answering& answering) const {
+    if (answering.judged->box) return box_json(*answering.judged->box);
+    std::vector<std::array<float, 4>> boxes;
+    for (const int64_t row : answering.pointed ? answering.pointed->rows : std::vector<int64_t>()) {
+      boxes.push_back(item_.cells.at(static_cast<size_t>(row)).box);
+    }
+    return boxes.empty() ? Json(Json::Array()) : box_json(united(boxes));
   }
 
  private:
   /// The danger, judged when somebody pulls.
   class Judgement : public Source<TextDelta> {
    public:
-    Judgement(const Exam& exam, double keep) : exam_(exam), keep_(keep) {}
+    Judgement(const Exam& exam, double keep, std::shared_ptr<Risk> judged)
+        : exam_(exam), keep_(keep), judged_(std::move(judged)) {}
     std::optional<TextDelta> next() override {
       if (std::exchange(done_, true)) return std::nullopt;
       const RiskAssessor assessor(exam_.stages_, exam_.model_);
       const DrawnItem& item = exam_.item_;
       TextDelta all;
-      all.text = line_of(*assessor.assess({item.views, "", compression(item, keep_)}).risk);
+      *judged_ = *assessor.assess({item.views, "", compression(item, keep_)}).risk;
+      all.text = line_of(*judged_);
       return all;
     }
 
    private:
     const Exam& exam_;
     const double keep_;
+    const std::shared_ptr<Risk> judged_;
     bool done_ = false;
   };
 
@@ -150,7 +185,8 @@ class Exam {
     return left_;
   }
 
-  Prompt prompt(const std::string& question, double keep) {
+  Prompt prompt(const Json& line, double keep) {
+    const std::string& question = line.at("question").as_string();
     const CompressedTokens& tokens = left(question, keep);
     Scene clip = whole_clip(scenes_of(run_.result, visual_, tokens), visual_, tokens);
     if (!item_.transcript.empty()) clip.said = {item_.transcript};
@@ -158,6 +194,9 @@ class Exam {
     Prompt prompt;
     prompt.messages = {message_about_clip(clip, question)};
     prompt.options.max_tokens = kMostTokens;
+    const Json* evidence = line.find("evidence");
+    const bool shown = evidence != nullptr && !evidence->as_array().empty();
+    if (shown && !item_.cells.empty()) prompt.pointing = cells_at(rows_begin(clip), item_.cells);
     return prompt;
   }
 
@@ -229,6 +268,7 @@ Json::Array Examiner::answers(const DrawnItem& item, const std::vector<double>& 
       answers.push_back(questions[i]);
       answers.back().set("keep", keeps[k]);
       answers.back().set("text", all[k][i].text);
+      answers.back().set("box", exam.box_of(all[k][i]));
     }
   }
   return answers;

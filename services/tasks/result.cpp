@@ -85,10 +85,12 @@ Json risk_json(const Risk& risk) {
   set("level", risk.level);
   set("object", risk.object);
   set("view", risk.view);
+  if (risk.box) out.set("box", array_of(*risk.box, [](double edge) { return share(edge); }));
   if (risk.start_seconds) out.set("start", seconds(*risk.start_seconds));
   if (risk.end_seconds) out.set("end", seconds(*risk.end_seconds));
   set("reason", risk.reason);
   set("advice", risk.advice);
+  if (risk.confidence) out.set("confidence", share(*risk.confidence));
   return out;
 }
 
@@ -180,7 +182,7 @@ Json to_json(const TaskResult& result) {
               return item;
             }));
   }
-  if (asked) out.set("evidence", array_of(result.evidence, evidence_json));
+  if (asked || result.task == "risk") out.set("evidence", array_of(result.evidence, evidence_json));
   if (looked || asked) {
     out.set("compression", array_of(result.compression, compression_json));
     out.set("tokens", tokens_json(result.tokens));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -41,6 +42,9 @@ struct Risk {
   std::string view = {};    // the camera that shows it, as the request names it
   std::optional<double> start_seconds = {}, end_seconds = {};
   std::string reason = {}, advice = {};
+  std::optional<std::array<float, 4>> box = {};  // of what the answer rests on, in a view of its
+                                                 // own: fractions of the picture
+  std::optional<double> confidence = {};         // in that, 0 to 1
 };
 
 struct TokenCounts {

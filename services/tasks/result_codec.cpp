@@ -155,6 +155,8 @@ void to_proto(const Risk& risk, v1::Risk* message) {
   if (risk.end_seconds) message->set_end_seconds(*risk.end_seconds);
   message->set_reason(valid_utf8(risk.reason));
   message->set_advice(valid_utf8(risk.advice));
+  if (risk.box) box_to_proto(*risk.box, message->mutable_box());
+  if (risk.confidence) message->set_confidence(*risk.confidence);
 }
 
 Risk from_proto(const v1::Risk& message) {
@@ -162,6 +164,8 @@ Risk from_proto(const v1::Risk& message) {
             message.reason(), message.advice()};
   if (message.has_start_seconds()) risk.start_seconds = message.start_seconds();
   if (message.has_end_seconds()) risk.end_seconds = message.end_seconds();
+  if (message.has_box()) risk.box = from_proto(message.box());
+  if (message.has_confidence()) risk.confidence = message.confidence();
   return risk;
 }
 

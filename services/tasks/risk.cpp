@@ -214,7 +214,10 @@ CaptionRequest request_for(const RiskRequest& request, const Rig& rig, const Spa
   }
   asked.prompt = request.question.empty() ? kAssess : request.question;
   asked.options.max_tokens = kMostTokens;
-  if (request.question.empty()) asked.options.grammar = risk_grammar(views);
+  if (request.question.empty()) {
+    asked.options.grammar = risk_grammar(views);
+    asked.point = true;
+  }
   asked.compression = request.compression;
   asked.listen = asked.read = asked.segments = false;
   return asked;
@@ -291,10 +294,15 @@ TaskResult RiskAssessor::assess(const RiskRequest& request, const TaskObserver& 
         risk.start_seconds = part.start;
         risk.end_seconds = part.end;
       }
+      if (!answer.evidence.empty()) {
+        risk.box = answer.evidence.front().box;
+        risk.confidence = answer.evidence.front().score;
+      }
       answer.text = told(risk);
       if (!whole.risk || rank_of(risk.level) > rank_of(whole.risk->level)) {
         whole.text = answer.text;
         whole.risk = std::move(risk);
+        whole.evidence = answer.evidence;
       }
     } else {
       whole.text = answer.text;

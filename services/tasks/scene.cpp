@@ -15,6 +15,7 @@ namespace {
 
 constexpr double kLeastLabelProbability = 0.1;
 constexpr size_t kMostLabels = 4;
+constexpr const char* kWritten = "\nWritten:\n";  // before what is written in a clip
 
 /// Midpoints decide where something timed belongs, so that it is told once.
 template <class Timed>
@@ -116,6 +117,14 @@ bool has_tokens(const Scene& scene) {
   return scene.tokens.embeddings.defined() && scene.tokens.embeddings.size(0) > 0;
 }
 
+/// What a message about a clip says before what is written in it.
+std::string told_before_writing(const Scene& clip) {
+  std::string text;
+  if (!clip.labels.empty()) text += "\nSeen: " + joined_text(clip.labels, ", ") + ".";
+  if (!clip.said.empty()) text += "\nSaid: \"" + joined_text(clip.said, " ") + "\"";
+  return text;
+}
+
 /// How many times there are among tokens that stand for one of them.
 int64_t count_frames(const CompressedTokens& tokens) {
   const at::Tensor own = at::bitwise_and(tokens.origin.flags, kSpread) == 0;
@@ -211,15 +220,17 @@ Scene whole_clip(const std::vector<Scene>& scenes, const VisualTokens& visual,
   return clip;
 }
 
+int64_t rows_begin(const Scene& clip) {
+  return static_cast<int64_t>((told_before_writing(clip) + kWritten).size());
+}
+
 Message message_about_clip(const Scene& clip, const std::string& request) {
   Message message{"user", {}};
   if (has_tokens(clip)) message.parts.emplace_back(clip.tokens);
   std::vector<std::string> written = clip.written;
   if (!clip.rows.empty()) written.insert(written.begin(), clip.rows);
-  std::string text;
-  if (!clip.labels.empty()) text += "\nSeen: " + joined_text(clip.labels, ", ") + ".";
-  if (!clip.said.empty()) text += "\nSaid: \"" + joined_text(clip.said, " ") + "\"";
-  if (!written.empty()) text += "\nWritten:\n" + joined_text(written, "\n");
+  std::string text = told_before_writing(clip);
+  if (!written.empty()) text += kWritten + joined_text(written, "\n");
   message.parts.emplace_back(text + "\n" + request);
   return message;
 }

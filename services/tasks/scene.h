@@ -49,6 +49,9 @@ Scene whole_clip(const std::vector<Scene>& scenes, const VisualTokens& visual,
 /// else.
 Message message_about_clip(const Scene& clip, const std::string& request);
 
+/// Where in that text the rows of a page begin, in bytes.
+int64_t rows_begin(const Scene& clip);
+
 /// `written` by a model, as whole sentences, followed by what was said and what stands in the
 /// picture, word for word.
 std::string with_quotes(std::string written, const std::vector<Scene>& scenes);

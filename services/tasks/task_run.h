@@ -2,11 +2,13 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "pipeline/types/media.h"
+#include "pipeline/types/prompt.h"
 #include "services/stages.h"
 #include "services/tasks/result.h"
 #include "services/tasks/retrieval.h"
@@ -42,6 +44,7 @@ struct TaskRun {
                                            // text is read as that of films
   std::vector<int64_t> longest_sides;      // of each source's pictures; none, or 0: as they are
   std::map<size_t, std::vector<FrameBatch>> pictures;  // of sources that are not to be decoded
+  std::optional<Pointed> pointed;  // what the last answer rests on, if that was asked for
   StageClock clock;
   TaskResult result;
 };

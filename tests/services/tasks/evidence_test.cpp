@@ -1,5 +1,7 @@
 #include "services/tasks/evidence.h"
 
+#include <ATen/ATen.h>
+
 #include <catch2/catch.hpp>
 
 #include "services/tasks/result.h"
@@ -31,6 +33,23 @@ std::vector<Evidence> found(const std::string& answer, const std::string& questi
   result.transcript = {{1, 2, "Turn left here."}};
   result.screen_text = {{3, 4, "Road closed", kPlace}};
   return evidence_for(answer, question, pages(), result);
+}
+
+TEST_CASE("what a model points at is a box at the time of the first") {
+  TokenOrigin tokens = no_origin();
+  tokens.pts_seconds = at::tensor({0.0, 0.5, 0.5, 0.5}, at::kDouble);
+  tokens.source = at::tensor({0, 1, 1, 0}, at::kInt);
+  tokens.box = at::tensor({0.0F, 0.0F, 0.5F, 0.5F, 0.5F, 0.5F, 1.0F, 1.0F, 0.0F, 0.5F, 0.5F, 0.75F,
+                           0.0F, 0.0F, 1.0F, 1.0F})
+                   .view({4, 4});
+  const auto shown = evidence_shown({{1, 3, 2, 0, 9}, 0.25}, tokens);
+  REQUIRE(shown);
+  CHECK(shown->source == 1);
+  CHECK(shown->kind == EvidenceKind::kBox);
+  CHECK(shown->start_seconds == 0.5);
+  CHECK(*shown->box == std::array{0.0F, 0.5F, 1.0F, 1.0F});
+  CHECK(shown->score == 0.25);
+  CHECK(!evidence_shown({{4, -1}, 1}, tokens));
 }
 
 }  // namespace

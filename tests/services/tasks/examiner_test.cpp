@@ -65,6 +65,7 @@ class Echo : public MapStage<Prompt, TextDelta> {
       if (some != nullptr) tokens += some->embeddings.size(0);
     }
     TextDelta delta;
+    if (prompt.pointing) delta.pointed = Pointed{{1}, 0.5};
     delta.text =
         prompt.options.grammar.empty()
             ? std::to_string(tokens) + std::get<std::string>(prompt.messages.front().parts.back())
@@ -125,8 +126,12 @@ TEST_CASE("a drawn page is looked at as a document, and told as it is written") 
   const Room room;
   DrawnItem item{{film("page", 1)}, {0}, "pages", "", {}, {}};
   item.cells = {{"Total", {}, 0}, {"12.50", {}, 0}, {"Thank you", {}, 1}};
+  item.cells[1].box = {0.5F, 0.25F, 1, 0.5F};
   item.questions = {question("invoice", "What is the total?")};
-  CHECK(texts_of(room.examiner().answers(item, {1})) ==
+  item.questions[0].set("evidence", Json::Array{"shown"});
+  const Json::Array lines = room.examiner().answers(item, {1});
+  CHECK(lines[0].at("box").dump() == "[0.5,0.25,1.0,0.5]");
+  CHECK(texts_of(lines) ==
         std::vector<std::string>{"10\nWritten:\nTotal | 12.50\nThank you\nWhat is the total?"});
   CHECK(room.encode->documents == 1);
 }

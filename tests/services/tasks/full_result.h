@@ -19,7 +19,9 @@ inline TaskResult full_result() {
   result.evidence = {
       {0, EvidenceKind::kTime, 0.4, 2.1, {}, {}, "Hello.", 0.5},
       {0, EvidenceKind::kBox, {}, {}, 3, std::array{0.1f, 0.2f, 0.3f, 0.25f}, "42", 1}};
-  result.risk = Risk{"high", "red car", "front", 2, 3.5, "it brakes", "brake now"};
+  result.risk = Risk{"high", "red car",   "front",     2,
+                     3.5,    "it brakes", "brake now", std::array{0.5f, 0.25f, 0.75f, 1.0f},
+                     0.7};
   result.sampling = {{0, 1.5}};
   result.compression = {{"tome", 0.3, 5832, 1750, 0.93, 4.1}};
   result.tokens = {812, 5832, 1750, 3, 64};

@@ -16,8 +16,8 @@ TEST_CASE("a caption's JSON has the fields of a result, rounded to what is meant
   CHECK(json.at("audio").as_string() == "used");
   CHECK(json.at("compression").as_array()[0].at("tokens_out").as_int() == 1750);
   CHECK(json.at("risk").dump() ==
-        R"({"level":"high","object":"red car","view":"front","start":2.0,"end":3.5,)"
-        R"("reason":"it brakes","advice":"brake now"})");
+        R"({"level":"high","object":"red car","view":"front","box":[0.5,0.25,0.75,1.0],)"
+        R"("start":2.0,"end":3.5,"reason":"it brakes","advice":"brake now","confidence":0.7})");
   CHECK(json.at("tokens").at("generated").as_int() == 64);
   CHECK(json.at("peak_memory_bytes").as_int() == 1 << 20);
   CHECK(json.at("warnings").dump() == R"(["w"])");
