@@ -45,9 +45,10 @@ struct QuantizedKernels {
   void (*dot)(BlockFormat format, const uint8_t* row, int64_t columns, const float* x,
               int64_t count, float* y, int64_t y_stride);
 
-  /// The same in integers, for formats of which multiplies_integers() is true.
-  void (*dot_rounded)(BlockFormat format, const uint8_t* row, RoundedRows x, int64_t count,
-                      float* y, int64_t y_stride);
+  /// The same in integers of `rows` rows of blocks, `row_bytes` apart, for formats of which
+  /// multiplies_integers() is true. y[i * y_stride + r] = row r . row i of x.
+  void (*dot_rounded)(BlockFormat format, const uint8_t* blocks, int64_t row_bytes, int64_t rows,
+                      RoundedRows x, int64_t count, float* y, int64_t y_stride);
 
   /// One row of x, rounded. Numbers that are not finite make all of their 32 NaN.
   void (*round)(const float* x, int64_t columns, int16_t* values, float* steps);

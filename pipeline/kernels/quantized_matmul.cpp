@@ -107,12 +107,10 @@ void multiply_dotted(const QuantizedKernels& kernels, RoundedRows x, int64_t n,
              [&](const Product& of, int64_t first, int64_t last) {
                const int64_t row_bytes = row_bytes_of(*of.weight);
                const auto* blocks = of.weight->blocks.const_data_ptr<uint8_t>();
-               for (int64_t row = first; row < last; ++row) {
-                 for (int64_t i = 0; i < n; i += kMaxDotRows) {
-                   kernels.dot_rounded(of.weight->format, blocks + row * row_bytes, x.from(i),
-                                       std::min(kMaxDotRows, n - i),
-                                       of.y + i * of.weight->rows + row, of.weight->rows);
-                 }
+               for (int64_t i = 0; i < n; i += kMaxDotRows) {
+                 kernels.dot_rounded(of.weight->format, blocks + first * row_bytes, row_bytes,
+                                     last - first, x.from(i), std::min(kMaxDotRows, n - i),
+                                     of.y + i * of.weight->rows + first, of.weight->rows);
                }
              });
 }

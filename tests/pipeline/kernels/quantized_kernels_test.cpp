@@ -107,10 +107,8 @@ TEST_CASE("kernels multiply rounded rows as the plain loop does") {
         1e-6 * at::mm(rounded.dense().abs(), weights.abs().t()).max().item<double>();
     at::Tensor y = at::empty({9, rows}, at::kFloat);
     for (int64_t count = 1; count <= kMaxDotRows; ++count) {
-      for (int64_t row = 0; row < rows; ++row) {
-        kernels.dot_rounded(format, blocks[row].const_data_ptr<uint8_t>(), rounded.rows(), count,
-                            y.data_ptr<float>() + row, rows);
-      }
+      kernels.dot_rounded(format, blocks.const_data_ptr<uint8_t>(), blocks.size(1), rows,
+                          rounded.rows(), count, y.data_ptr<float>(), rows);
       CHECK_THAT(y.slice(0, 0, count), CloseTo(expected.slice(0, 0, count), 0, tolerance));
     }
     at::Tensor values = at::empty({columns / 2, kPanelRows, 2}, at::kShort);
