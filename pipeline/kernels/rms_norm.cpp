@@ -31,26 +31,35 @@ float square_sum(const float* x, int64_t count) {
   return std::accumulate(sums.begin(), sums.end(), 0.F);
 }
 
-/// In one pass over each row, which the processor's cache holds.
-at::Tensor rms_norm_floats(const at::Tensor& x, const at::Tensor& weight, double eps) {
+/// In one pass over each row, which the processor's cache holds. `delta` may be undefined, then
+/// there is no sum.
+SumAndNorm of_floats(const at::Tensor& x, const at::Tensor& delta, const at::Tensor& weight,
+                     double eps) {
   const int64_t width = weight.size(0);
   const int64_t rows = x.numel() / width;
-  at::Tensor y = at::empty_like(x);
+  SumAndNorm out{delta.defined() ? at::empty_like(x) : at::Tensor(), at::empty_like(x)};
   const auto* from = x.const_data_ptr<float>();
+  const auto* add = delta.defined() ? delta.const_data_ptr<float>() : nullptr;
+  auto* sums = delta.defined() ? out.sum.mutable_data_ptr<float>() : nullptr;
   const auto* by = weight.const_data_ptr<float>();
-  auto* to = y.mutable_data_ptr<float>();
+  auto* to = out.norm.mutable_data_ptr<float>();
   const int64_t tasks = (rows + kRowsPerTask - 1) / kRowsPerTask;
   share_tasks(tasks, at::get_num_threads(), [&](int64_t task) {
     const int64_t end = std::min(rows, (task + 1) * kRowsPerTask);
     for (int64_t row = task * kRowsPerTask; row < end; ++row) {
       const float* in = from + row * width;
-      float* out = to + row * width;
+      if (sums != nullptr) {
+        float* sum = sums + row * width;
+        for (int64_t i = 0; i < width; ++i) sum[i] = in[i] + add[row * width + i];
+        in = sum;
+      }
+      float* norm = to + row * width;
       const double mean = square_sum(in, width) / static_cast<double>(width);
       const auto scale = static_cast<float>(1 / std::sqrt(mean + eps));
-      for (int64_t i = 0; i < width; ++i) out[i] = in[i] * scale * by[i];
+      for (int64_t i = 0; i < width; ++i) norm[i] = in[i] * scale * by[i];
     }
   });
-  return y;
+  return out;
 }
 
 bool kernel_norms(const at::Tensor& x, const at::Tensor& weight) {
@@ -87,7 +96,7 @@ SumAndNorm by_kernel(const at::Tensor& x, const at::Tensor& delta, const at::Ten
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps) {
   check_width(x, weight);
   if (kernel_norms(x, weight)) return by_kernel(x, {}, weight, eps).norm;
-  return plain(x) && plain(weight) ? rms_norm_floats(x, weight, eps)
+  return plain(x) && plain(weight) ? of_floats(x, {}, weight, eps).norm
                                    : rms_norm_reference(x, weight, eps);
 }
 
@@ -98,6 +107,7 @@ SumAndNorm add_rms_norm(const at::Tensor& x, const at::Tensor& delta, const at::
         "delta: expected " + shape_text(x.sizes()) + ", got " + shape_text(delta.sizes()));
   const bool alike = kernels_take(delta) && delta.scalar_type() == x.scalar_type();
   if (alike && kernel_norms(x, weight)) return by_kernel(x, delta, weight, eps);
+  if (plain(x) && plain(delta) && plain(weight)) return of_floats(x, delta, weight, eps);
   at::Tensor sum = x + delta;
   at::Tensor norm = rms_norm(sum, weight, eps);
   return {std::move(sum), std::move(norm)};

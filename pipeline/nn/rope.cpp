@@ -1,15 +1,20 @@
 #include "pipeline/nn/rope.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
+#include "pipeline/kernels/crew.h"
 #include "pipeline/kernels/on_device.h"
 
 namespace lv {
 namespace {
+
+constexpr int64_t kRowsPerTask = 16;
 
 void rotate_floats(float* x, const float* cos, const float* sin, int64_t half) {
   for (int64_t j = 0; j < half; ++j) {
@@ -68,10 +73,18 @@ void rotate_(at::Tensor& x, const RopeTable& table) {
     const int64_t width = x.size(2);
     const float* cos = table.cos.const_data_ptr<float>();
     const float* sin = table.sin.const_data_ptr<float>();
-    for (int64_t row = 0; row < x.size(0); ++row, cos += half, sin += half) {
-      float* at = x.data_ptr<float>() + row * x.stride(0);
-      for (int64_t head = 0; head < heads; ++head, at += width) rotate_floats(at, cos, sin, half);
-    }
+    float* first = x.data_ptr<float>();
+    const int64_t rows = x.size(0);
+    const int64_t stride = x.stride(0);
+    share_tasks((rows + kRowsPerTask - 1) / kRowsPerTask, at::get_num_threads(), [&](int64_t task) {
+      const int64_t end = std::min(rows, (task + 1) * kRowsPerTask);
+      for (int64_t row = task * kRowsPerTask; row < end; ++row) {
+        float* at = first + row * stride;
+        for (int64_t head = 0; head < heads; ++head, at += width) {
+          rotate_floats(at, cos + row * half, sin + row * half, half);
+        }
+      }
+    });
     return;
   }
   if (x.size(0) > 0 && kernels_take(x[0]) && kernels_take(table.cos) && kernels_take(table.sin)) {
