@@ -8,6 +8,7 @@
 #include <limits>
 #include <map>
 
+#include "llm/kernels/attend_coded.h"
 #include "llm/kernels/attend_rows.h"
 #include "llm/kernels/launch.h"
 #include "pipeline/base/check_shape.h"
@@ -35,10 +36,23 @@ struct Piece {
 void add_pieces(std::vector<Piece>& pieces, const std::vector<int64_t>& queries, const KvView& view,
                 TokenRange range) {
   for (int64_t begin = range.begin; begin < range.end;) {
-    const int64_t end = std::min(range.end, (begin / kTaskTokens + 1) * kTaskTokens);
+    int64_t end = std::min(range.end, (begin / kTaskTokens + 1) * kTaskTokens);
+    if (begin < view.coded.tokens()) end = std::min(end, view.coded.tokens());
     pieces.push_back({queries, &view, {begin, end}});
     begin = end;
   }
+}
+
+/// The pages that a sequence begins with.
+struct PageList {
+  bool coded = false;
+  std::span<const int32_t> table;
+  int64_t tokens = 0;  // of a page
+};
+
+PageList first_pages(const KvView& view) {
+  if (view.coded.tokens() > 0) return {true, view.coded.table, view.coded.format.group};
+  return {false, view.table, view.slots()};
 }
 
 /// How many tokens these queries share from the first on, in whole tasks.
@@ -48,22 +62,24 @@ int64_t shared_tokens(std::span<const PagedQuery> queries, const std::vector<int
   int64_t tokens = std::numeric_limits<int64_t>::max();
   for (const int64_t s : group) {
     const PagedQuery& other = queries[static_cast<size_t>(s)];
-    const auto [end, unused] = std::mismatch(first.view.table.begin(), first.view.table.end(),
-                                             other.view.table.begin(), other.view.table.end());
-    const int64_t pages = end - first.view.table.begin();
-    tokens = std::min({tokens, pages * first.view.slots(), other.seen.front().end});
+    const PageList one = first_pages(first.view);
+    const PageList two = first_pages(other.view);
+    const auto [end, unused] =
+        std::mismatch(one.table.begin(), one.table.end(), two.table.begin(), two.table.end());
+    tokens = std::min({tokens, (end - one.table.begin()) * one.tokens, other.seen.front().end});
   }
   return tokens / kTaskTokens * kTaskTokens;
 }
 
 std::vector<Piece> plan(std::span<const PagedQuery> queries) {
-  std::map<int32_t, std::vector<int64_t>> by_first_page;
+  std::map<std::pair<bool, int32_t>, std::vector<int64_t>> by_first_page;
   std::vector<Piece> pieces;
   for (size_t s = 0; s < queries.size(); ++s) {
     const PagedQuery& query = queries[s];
     const bool whole = query.seen.front().begin == 0;
     if (whole) {
-      by_first_page[query.view.table[0]].push_back(static_cast<int64_t>(s));
+      const PageList pages = first_pages(query.view);
+      by_first_page[{pages.coded, pages.table[0]}].push_back(static_cast<int64_t>(s));
       continue;
     }
     for (const TokenRange& range : query.seen) {
@@ -105,6 +121,31 @@ struct Sizes {
   int64_t heads, group, width;  // H, query heads of a key head, Dh
 };
 
+/// One head of a page of codes.
+CodedHead coded_head(const at::Tensor& pool, const KvView& view, int64_t page, int64_t head) {
+  const int64_t width = view.keys.size(3);
+  const int64_t vectors = view.keys.size(2) * width;
+  const int64_t bytes = view.coded.format.vector_bytes();
+  const auto* codes = pool.const_data_ptr<uint8_t>() + page * pool.size(1);
+  const auto* scales = reinterpret_cast<const uint16_t*>(codes + vectors * bytes) + head * width;
+  return {codes + head * width * bytes, scales, scales + vectors};
+}
+
+void run_coded(const Piece& piece, int64_t head, const RunningRows& rows, bool fast) {
+  const CodedTokens& coded = piece.view->coded;
+  const int64_t group = coded.format.group;
+  for (int64_t token = piece.tokens.begin; token < piece.tokens.end;) {
+    const int64_t first = token / group * group;
+    const int64_t end = std::min(first + group, piece.tokens.end);
+    const int64_t page = coded.table[static_cast<size_t>(token / group)];
+    const CodedBlock block{coded_head(coded.keys, *piece.view, page, head),
+                           coded_head(coded.values, *piece.view, page, head), coded.format,
+                           token - first, end - first};
+    (fast && group == 32 ? attend_coded_avx2 : attend_coded)(rows, block);
+    token = end;
+  }
+}
+
 void run(const Task& task, const float* q, const Sizes& sizes, float scale, bool fast,
          Scratch& scratch) {
   const Piece& piece = *task.piece;
@@ -125,13 +166,15 @@ void run(const Task& task, const float* q, const Sizes& sizes, float scale, bool
       sizes.width,
   };
   const KvView& view = *piece.view;
+  const int64_t coded = view.coded.tokens();
+  if (piece.tokens.begin < coded) return run_coded(piece, task.head, running, fast);
   const int64_t slots = view.slots();
   const int64_t slot_floats = view.keys.stride(1);
   const auto* keys = view.keys.const_data_ptr<float>() + task.head * sizes.width;
   const auto* values = view.values.const_data_ptr<float>() + task.head * sizes.width;
-  for (int64_t token = piece.tokens.begin; token < piece.tokens.end;) {
+  for (int64_t token = piece.tokens.begin - coded; token < piece.tokens.end - coded;) {
     KeyBlock block;
-    for (; token < piece.tokens.end && block.count < kBlockKeys; ++token, ++block.count) {
+    for (; token < piece.tokens.end - coded && block.count < kBlockKeys; ++token, ++block.count) {
       const int64_t page = view.table[static_cast<size_t>(token / slots)];
       const int64_t place = (page * slots + token % slots) * slot_floats;
       block.keys[block.count] = keys + place;
@@ -211,8 +254,9 @@ constexpr int64_t kPlanHead = 4;  // integers of a plan before its pages
 bool kernel_decodes(const at::Tensor& q, std::span<const PagedQuery> queries) {
   const at::Tensor& keys = queries[0].view.keys;
   return kernels_take(q) && kernels_take(keys) && q.scalar_type() == keys.scalar_type() &&
-         decodes_width(q.size(2)) &&
-         std::ranges::all_of(queries, [](const PagedQuery& x) { return x.seen.size() <= 2; });
+         decodes_width(q.size(2)) && std::ranges::all_of(queries, [](const PagedQuery& x) {
+           return x.seen.size() <= 2 && x.view.coded.tokens() == 0;
+         });
 }
 
 Partial decode_by_kernel(const at::Tensor& q, const PagePlans& pages, int64_t splits,

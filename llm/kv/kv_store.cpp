@@ -6,6 +6,7 @@
 #include <array>
 #include <cstring>
 #include <limits>
+#include <numeric>
 #include <string>
 #include <utility>
 
@@ -42,6 +43,14 @@ const KvShape& checked(const KvShape& shape) {
           "kv store: expected " + std::to_string(shape.kv_heads) +
               " heads to be in groups of one size, got " + std::to_string(groups) + " groups");
   }
+  check(shape.coded.empty() || static_cast<int64_t>(shape.coded.size()) == shape.layers,
+        ErrorCode::kInternal, "kv store: expected of each layer whether it codes");
+  if (shape.kivi) check_kivi(*shape.kivi, shape.head_size, "kv store");
+  for (int64_t layer = 0; layer < shape.layers; ++layer) {
+    const bool grouped = !shape.groups.empty() && shape.groups[static_cast<size_t>(layer)] > 1;
+    check(!grouped || !shape.codes(layer), ErrorCode::kInternal,
+          "kv store: expected one group where tokens are coded");
+  }
   return shape;
 }
 
@@ -55,7 +64,9 @@ int64_t KvShape::token_bytes() const {
   return 2 * layers * kv_heads * head_size * static_cast<int64_t>(c10::elementSize(dtype));
 }
 
-KvRows gather(const KvView& view, std::span<const TokenRange> ranges) {
+namespace {
+
+KvRows gather_uncoded(const KvView& view, std::span<const TokenRange> ranges) {
   const int64_t slots = view.slots();
   std::vector<int64_t> pages;
   std::vector<TokenRange> within;  // `pages`, as tokens
@@ -82,11 +93,52 @@ KvRows gather(const KvView& view, std::span<const TokenRange> ranges) {
   return {rows(view.keys), rows(view.values)};
 }
 
+KvRows gather_coded(const KvView& view, TokenRange range) {
+  const CodedTokens& coded = view.coded;
+  const int64_t group = coded.format.group;
+  const auto first = static_cast<size_t>(range.begin / group);
+  const std::span<const int32_t> table =
+      coded.table.subspan(first, static_cast<size_t>(pages_for(range.end, group)) - first);
+  const at::Tensor pages = at::tensor(at::ArrayRef<int32_t>(table.data(), table.size()), at::kInt)
+                               .to(coded.keys.device());
+  const auto rows = [&](const at::Tensor& pool, const auto& decode) {
+    const int64_t begin = range.begin % group;
+    return decode(pool.index_select(0, pages), coded.format, view.keys.size(2), view.keys.size(3))
+        .slice(0, begin, begin + range.size())
+        .to(view.keys.scalar_type());
+  };
+  return {rows(coded.keys, kivi_decode_keys), rows(coded.values, kivi_decode_values)};
+}
+
+}  // namespace
+
+KvRows gather(const KvView& view, std::span<const TokenRange> ranges) {
+  const int64_t coded = view.coded.tokens();
+  if (coded == 0) return gather_uncoded(view, ranges);
+  std::vector<at::Tensor> keys;
+  std::vector<at::Tensor> values;
+  const auto add = [&](const KvRows& rows) {
+    keys.push_back(rows.keys);
+    values.push_back(rows.values);
+  };
+  std::vector<TokenRange> uncoded;
+  for (const TokenRange& range : ranges) {
+    const TokenRange before{range.begin, std::min(range.end, coded)};
+    if (before.size() > 0) add(gather_coded(view, before));
+    const TokenRange behind{std::max(range.begin, coded) - coded, range.end - coded};
+    if (behind.size() > 0) uncoded.push_back(behind);
+  }
+  add(gather_uncoded(view, uncoded));
+  return {at::cat(keys), at::cat(values)};
+}
+
 KvStore::KvStore(KvShape shape, int64_t capacity_tokens)
     : shape_(checked(shape)),
       capacity_tokens_(capacity_tokens > 0 ? capacity_tokens : std::numeric_limits<int64_t>::max()),
       pool_(shape.page_tokens * shape.kv_heads * shape.head_size, pages_of(shape, capacity_tokens),
-            at::device(shape.device).dtype(shape.dtype)) {
+            at::device(shape.device).dtype(shape.dtype)),
+      codes_(shape.kivi ? shape.kivi->page_bytes(shape.kv_heads, shape.head_size) : 0,
+             /*limit_pages=*/0, at::device(shape.device).dtype(at::kByte)) {
   first_table_.push_back(0);
   for (int64_t layer = 0; layer < shape_.layers; ++layer) {
     first_table_.push_back(first_table_.back() + static_cast<size_t>(groups(layer)));
@@ -127,7 +179,8 @@ SequenceId KvStore::create() {
 
 /// Pages for `added` tokens more, of which the first may have to be copied from a shared page.
 void KvStore::make_writable(Table& table, int64_t slots, int64_t added) {
-  const int64_t used = table.length % slots;
+  const int64_t length = uncoded(table);
+  const int64_t used = length % slots;
   if (used > 0 && added > 0 && pool_.shared(table.pages.back())) {
     const int32_t copy = pool_.take();
     for (const at::Tensor* pool : {&pool_.keys(), &pool_.values()}) {
@@ -136,14 +189,15 @@ void KvStore::make_writable(Table& table, int64_t slots, int64_t added) {
     pool_.release(table.pages.back());
     table.pages.back() = copy;
   }
-  const auto needed = static_cast<size_t>(pages_for(table.length + added, slots));
+  const auto needed = static_cast<size_t>(pages_for(length + added, slots));
   while (table.pages.size() < needed) table.pages.push_back(pool_.take());
 }
 
 /// Adds the slots of the next `count` tokens of a table that has pages for them.
 void KvStore::add_places(const Table& table, int64_t slots, int64_t count,
-                         std::vector<int64_t>& places) {
-  for (int64_t token = table.length; token < table.length + count; ++token) {
+                         std::vector<int64_t>& places) const {
+  const int64_t first = uncoded(table);
+  for (int64_t token = first; token < first + count; ++token) {
     places.push_back(table.pages[static_cast<size_t>(token / slots)] * slots + token % slots);
   }
 }
@@ -235,7 +289,10 @@ void KvStore::leave_out(SequenceId sequence, int64_t layer, int64_t tokens) {
 
 KvView KvStore::view(SequenceId sequence, int64_t layer, int64_t group) const {
   const Table& table = find(sequence)[table_at(layer, group)];
-  return {shaped(pool_.keys(), layer), shaped(pool_.values(), layer), table.pages, table.length};
+  KvView view{shaped(pool_.keys(), layer), shaped(pool_.values(), layer), table.pages,
+              table.length};
+  if (shape_.codes(layer)) view.coded = {codes_.keys(), codes_.values(), table.coded, *shape_.kivi};
+  return view;
 }
 
 int64_t KvStore::length(SequenceId sequence, int64_t layer) const {
@@ -243,7 +300,12 @@ int64_t KvStore::length(SequenceId sequence, int64_t layer) const {
 }
 
 void KvStore::shrink(Table& table, int64_t length, int64_t slots) {
-  const auto kept = static_cast<size_t>(pages_for(length, slots));
+  if (length < coded_tokens(table)) {
+    const auto codes = static_cast<size_t>(length / shape_.kivi->group);
+    for (size_t i = codes; i < table.coded.size(); ++i) codes_.release(table.coded[i]);
+    table.coded.resize(codes);
+  }
+  const auto kept = static_cast<size_t>(pages_for(length - coded_tokens(table), slots));
   for (size_t i = kept; i < table.pages.size(); ++i) {
     if (table.pages[i] != kForgotten) pool_.release(table.pages[i]);
   }
@@ -260,8 +322,15 @@ void KvStore::check_reaches(const Sequence& tables, int64_t tokens) const {
       check(tokens == 0 || tokens >= table.compacted, ErrorCode::kFailedPrecondition,
             "kv store: the first " + std::to_string(table.compacted) + " tokens were chosen from");
       const int64_t left = table.left_of(tokens);
-      const auto last = static_cast<size_t>(left / slots(layer));
-      check(left % slots(layer) == 0 || table.pages[last] != kForgotten,
+      const int64_t coded = coded_tokens(table);
+      if (left < coded) {
+        check(left % shape_.kivi->group == 0, ErrorCode::kFailedPrecondition,
+              "kv store: tokens before " + std::to_string(tokens) + " are coded in groups of " +
+                  std::to_string(shape_.kivi->group));
+        continue;
+      }
+      const auto last = static_cast<size_t>((left - coded) / slots(layer));
+      check((left - coded) % slots(layer) == 0 || table.pages[last] != kForgotten,
             ErrorCode::kFailedPrecondition,
             "kv store: tokens before " + std::to_string(tokens) + " were forgotten");
     }
@@ -281,6 +350,8 @@ void KvStore::truncate(SequenceId sequence, int64_t tokens) {
 }
 
 void KvStore::forget(SequenceId sequence, int64_t layer, int64_t group, TokenRange range) {
+  check(!shape_.codes(layer), ErrorCode::kInternal,
+        "kv store: layer " + std::to_string(layer) + " codes tokens and forgets none");
   Table& table = find(sequence)[table_at(layer, group)];
   const int64_t size = slots(layer);
   const int64_t end = std::min(range.end, table.length) / size;
@@ -309,6 +380,34 @@ void KvStore::compact(SequenceId sequence, int64_t layer, int64_t group, const a
   table.length = table.chosen = keys.size(0);
 }
 
+void KvStore::code(SequenceId sequence) {
+  if (!shape_.kivi) return;
+  Sequence& tables = find(sequence);
+  for (int64_t layer = 0; layer < shape_.layers; ++layer) {
+    if (shape_.codes(layer)) code(tables[table_at(layer, 0)], layer, view(sequence, layer));
+  }
+}
+
+void KvStore::code(Table& table, int64_t layer, const KvView& view) {
+  const KiviFormat& format = *shape_.kivi;
+  const int64_t unit = std::lcm(format.group, slots(layer));  // whole pages of both kinds
+  const int64_t units = std::max<int64_t>(0, uncoded(table) - format.residual) / unit;
+  const int64_t pages = units * (unit / format.group);
+  if (pages == 0) return;
+  const int64_t begin = coded_tokens(table);
+  const TokenRange oldest{begin, begin + pages * format.group};
+  const KvRows rows = gather(view, {&oldest, 1});
+  std::vector<int32_t> taken;
+  for (int64_t i = 0; i < pages; ++i) taken.push_back(codes_.take());
+  const at::Tensor places = at::tensor(taken, at::kInt).to(shape_.device, at::kLong);
+  codes_.keys().index_copy_(0, places, kivi_encode_keys(rows.keys, format));
+  codes_.values().index_copy_(0, places, kivi_encode_values(rows.values, format));
+  table.coded.insert(table.coded.end(), taken.begin(), taken.end());
+  const auto emptied = table.pages.begin() + pages * format.group / slots(layer);
+  std::for_each(table.pages.begin(), emptied, [&](int32_t page) { pool_.release(page); });
+  table.pages.erase(table.pages.begin(), emptied);
+}
+
 SequenceId KvStore::fork(SequenceId sequence, int64_t tokens) {
   Sequence copy = find(sequence);
   check_reaches(copy, tokens);
@@ -316,6 +415,7 @@ SequenceId KvStore::fork(SequenceId sequence, int64_t tokens) {
     for (const int32_t page : table.pages) {
       if (page != kForgotten) pool_.share(page);
     }
+    for (const int32_t page : table.coded) codes_.share(page);
   }
   const auto id = static_cast<SequenceId>(next_++);
   sequences_[id] = std::move(copy);
@@ -326,6 +426,11 @@ SequenceId KvStore::fork(SequenceId sequence, int64_t tokens) {
 void KvStore::drop(SequenceId sequence) {
   truncate(sequence, 0);
   sequences_.erase(sequence);
+}
+
+int64_t KvStore::free_pages() const {
+  const int64_t codes = codes_.used_pages() * codes_.page_bytes();
+  return pool_.free_pages() - (codes > 0 ? pages_for(codes, pool_.page_bytes()) : 0);
 }
 
 int64_t KvStore::shared_pages(SequenceId sequence) const {
@@ -347,8 +452,9 @@ int64_t KvStore::pages_to_append(SequenceId sequence, int64_t tokens) const {
     for (int64_t group = 0; group < groups(layer); ++group) {
       const Table& table = tables[table_at(layer, group)];
       const int64_t size = slots(layer);
-      total += pages_for(table.length + tokens, size) - pages_for(table.length, size);
-      if (table.length % size > 0 && pool_.shared(table.pages.back())) ++total;
+      const int64_t length = uncoded(table);
+      total += pages_for(length + tokens, size) - pages_for(length, size);
+      if (length % size > 0 && pool_.shared(table.pages.back())) ++total;
     }
   }
   return total;

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <unordered_map>
 #include <vector>
 
+#include "llm/kv/kivi.h"
 #include "llm/kv/page_pool.h"
 
 namespace lv::llm {
@@ -33,17 +35,36 @@ struct KvShape {
   /// kv_heads. Empty: one group in every layer.
   std::vector<int64_t> groups = {};
   int64_t page_tokens = 16;  // of all heads of a layer
+  /// How layers code what is not among their newest tokens; none: nothing is coded. Such layers
+  /// have one group.
+  std::optional<KiviFormat> kivi = {};
+  std::vector<bool> coded = {};  // whether each layer does; empty: all do
+
+  bool codes(int64_t layer) const {
+    return kivi && (coded.empty() || coded[static_cast<size_t>(layer)]);
+  }
 
   /// Bytes of a token in all layers.
   int64_t token_bytes() const;
 };
 
-/// What one group of heads remembers of one sequence. Token i lies in slot i % slots of page
-/// table[i / slots]; a page of -1 was forgotten. Valid until the store changes.
+/// The first tokens of a layer that has coded them: page table[i] holds the tokens from i times the
+/// format's group on.
+struct CodedTokens {
+  at::Tensor keys, values;  // [pages, page_bytes] uint8
+  std::span<const int32_t> table;
+  KiviFormat format;
+
+  int64_t tokens() const { return static_cast<int64_t>(table.size()) * format.group; }
+};
+
+/// What one group of heads remembers of one sequence. After the coded tokens, the i-th lies in slot
+/// i % slots of page table[i / slots]; a page of -1 was forgotten. Valid until the store changes.
 struct KvView {
   at::Tensor keys, values;  // [pages, slots, heads of the group, Dh]
   std::span<const int32_t> table;
   int64_t tokens = 0;
+  CodedTokens coded = {};
 
   int64_t slots() const { return keys.size(1); }
 };
@@ -53,7 +74,8 @@ struct KvRows {
   at::Tensor keys, values;  // [m, heads of the group, Dh]
 };
 
-/// The tokens of each range, copied together. Throws kInternal on a token that was forgotten.
+/// The tokens of each range, copied together; ranges ascend. Throws kInternal on a token that was
+/// forgotten.
 KvRows gather(const KvView& view, std::span<const TokenRange> ranges);
 
 /// Owns the keys and values of all sequences, and is the only one that knows how they lie in
@@ -62,8 +84,8 @@ KvRows gather(const KvView& view, std::span<const TokenRange> ranges);
 /// group of heads. Not thread-safe. An id that is not known throws kInternal.
 class KvStore {
  public:
-  /// Room for so many tokens in every layer; 0: as many as there will be. Without heads the store
-  /// only gives sequences their names, for models that remember no keys.
+  /// Room for so many tokens in every layer, not coded; 0: as many as there will be. Without heads
+  /// the store only gives sequences their names, for models that remember no keys.
   explicit KvStore(KvShape shape, int64_t capacity_tokens = 0);
 
   /// A new, empty sequence.
@@ -98,16 +120,20 @@ class KvStore {
 
   /// Gives back all but the first `tokens`, counted as they were appended; a layer that has fewer
   /// keeps them. Throws kFailedPrecondition, and changes nothing, where the end would lie among
-  /// tokens that are forgotten or were chosen from.
+  /// tokens that are forgotten or were chosen from, or within a page of coded ones.
   void truncate(SequenceId sequence, int64_t tokens);
 
   /// Gives back the pages of a group that lie wholly within `range`. Nobody may read those tokens
-  /// again; the others keep their places.
+  /// again; the others keep their places. Not of a layer that codes.
   void forget(SequenceId sequence, int64_t layer, int64_t group, TokenRange range);
 
   /// Keeps of a group only the tokens `kept` [k] int64, ascending, which become its first k. Takes
   /// pages for those that others share: at most shared_pages().
   void compact(SequenceId sequence, int64_t layer, int64_t group, const at::Tensor& kept);
+
+  /// Codes, in layers that do, whole pages of the oldest tokens beyond the residual: until then
+  /// they are read as they came.
+  void code(SequenceId sequence);
 
   /// A new sequence that starts with the first `tokens` of another. It shares pages until either
   /// writes to them.
@@ -121,16 +147,21 @@ class KvStore {
   int64_t pages_for_new(int64_t tokens) const;
   /// Pages of a sequence that others own too.
   int64_t shared_pages(SequenceId sequence) const;
-  int64_t free_pages() const { return pool_.free_pages(); }
+  /// Pages that may be taken. Codes count as the pages that would hold as many bytes, so that all
+  /// memory in use stays within the store's size; below 0 where coding shared tokens went beyond.
+  int64_t free_pages() const;
   /// Tokens of one sequence that would fit if there were no other.
   int64_t capacity_tokens() const { return capacity_tokens_; }
 
   int64_t sequence_count() const { return static_cast<int64_t>(sequences_.size()); }
-  int64_t bytes() const { return pool_.used_pages() * pool_.page_bytes(); }  // of pages in use
+  int64_t bytes() const {  // of pages in use
+    return pool_.used_pages() * pool_.page_bytes() + codes_.used_pages() * codes_.page_bytes();
+  }
 
  private:
   struct Table {
-    std::vector<int32_t> pages;
+    std::vector<int32_t> pages;  // of what is not coded
+    std::vector<int32_t> coded;
     int64_t length = 0;
     int64_t compacted = 0;  // of the tokens appended: so many at the beginning are now
     int64_t chosen = 0;     // these
@@ -146,10 +177,15 @@ class KvStore {
   const Sequence& find(SequenceId sequence) const;
   size_t table_at(int64_t layer, int64_t group) const;
   int64_t slots(int64_t layer) const { return shape_.page_tokens * groups(layer); }
+  int64_t coded_tokens(const Table& table) const {
+    return table.coded.empty() ? 0 : static_cast<int64_t>(table.coded.size()) * shape_.kivi->group;
+  }
+  int64_t uncoded(const Table& table) const { return table.length - coded_tokens(table); }
+  void code(Table& table, int64_t layer, const KvView& view);
   at::Tensor shaped(const at::Tensor& pool, int64_t layer) const;
   void make_writable(Table& table, int64_t slots, int64_t added);
-  static void add_places(const Table& table, int64_t slots, int64_t count,
-                         std::vector<int64_t>& places);
+  void add_places(const Table& table, int64_t slots, int64_t count,
+                  std::vector<int64_t>& places) const;
   void write(const std::vector<int64_t>& places, int64_t layer, const at::Tensor& keys,
              const at::Tensor& values);
   void check_reaches(const Sequence& tables, int64_t tokens) const;
@@ -159,6 +195,7 @@ class KvStore {
   int64_t capacity_tokens_;
   std::vector<size_t> first_table_;  // [layers + 1]
   PagePool pool_;
+  PagePool codes_;
   std::unordered_map<SequenceId, Sequence> sequences_;
   uint64_t next_ = 0;
 };

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "llm/kv/state_store.h"
@@ -47,7 +48,15 @@ struct ModelShape {
   bool depends_on_length = false;       // whether keys depend on a sequence's planned length
   int64_t tapped_rows = 0;  // of a prompt's end: settle() asks QueryTaps for their queries
 
-  KvShape kv() const { return {layers, kv_heads, head_size, dtype, device, kv_groups}; }
+  std::optional<KiviFormat> kivi = {};  // see KvShape, as is what follows
+  std::vector<bool> coded = {};
+
+  KvShape kv() const {
+    KvShape shape{layers, kv_heads, head_size, dtype, device, kv_groups};
+    shape.kivi = kivi;
+    shape.coded = coded;
+    return shape;
+  }
 };
 
 /// A language model that predicts the next token. Immutable after construction, shared by all

@@ -273,6 +273,8 @@ class Decoder : public CausalLm {
               std::to_string(layer));
     check(retention_ == nullptr, ErrorCode::kFailedPrecondition,
           "fastv: does not go with the plan's retain, which compares layers that read the same");
+    check(!sizes_.shape.kivi, ErrorCode::kFailedPrecondition,
+          "fastv: does not go with the plan's kivi, which codes all that a prompt leaves");
     for (int64_t i = layer; i < count; ++i) {
       check(layers_[static_cast<size_t>(i)].attention.cached().sees_all(),
             ErrorCode::kFailedPrecondition,
@@ -300,6 +302,7 @@ class Decoder : public CausalLm {
     }
     const bool tapped = retention_ && memory.taps != nullptr && memory.taps->is_open(sequence);
     if (tapped && prompt_read) retain(sequence, memory);
+    if (prompt_read) memory.kv.code(sequence);
   }
 
   at::Tensor logits(const at::Tensor& hidden) const override {
@@ -328,8 +331,9 @@ class Decoder : public CausalLm {
       layers_.emplace_back(layers / i, sizes_, layer);
     }
     if (retention_) sizes_.shape.tapped_rows = retention_->window();
-    const bool fixed =
-        !retention_ && !sizes_.shape.depends_on_length && spans.size() == layers_.size();
+    plan_formats(plan);
+    const bool fixed = !retention_ && !sizes_.shape.kivi && !sizes_.shape.depends_on_length &&
+                       spans.size() == layers_.size();
     const bool by_kernels = has_cuda_kernels() && decodes_width(sizes_.shape.head_size);
     if (fixed && (by_kernels || sizes_.shape.device.is_cpu())) fixed_spans_ = std::move(spans);
   }
@@ -394,6 +398,22 @@ class Decoder : public CausalLm {
                                         step.splits);
         },
         [](const Layer& layer, const at::Tensor& x, int64_t) { return layer.mlp(x); }));
+  }
+
+  void plan_formats(const LayerPlan& plan) {
+    ModelShape& shape = sizes_.shape;
+    for (int64_t i = 0; i < shape.layers; ++i) {
+      const LayerChoice choice = choice_for(plan, i, shape.layers);
+      shape.coded.push_back(choice.kivi.has_value());
+      if (!choice.kivi) continue;
+      const std::string where = "plan: layer " + std::to_string(i);
+      check_kivi(*choice.kivi, shape.head_size, where + ": kv");
+      check(layers_[static_cast<size_t>(i)].attention.cached().sees_all(),
+            ErrorCode::kInvalidArgument, where + " has a window, which does not go with kivi");
+      check(!shape.kivi || shape.kivi == choice.kivi, ErrorCode::kInvalidArgument,
+            where + ": expected the same kivi settings in every layer that has them");
+      shape.kivi = choice.kivi;
+    }
   }
 
   void retain(SequenceId sequence, Memory memory) const {

@@ -65,15 +65,29 @@ LayerChoice parse_span(const Json& span, const std::string& where) {
                      where);
 }
 
+std::optional<KiviFormat> parse_format(const Json& kv, const std::string& where) {
+  const std::string name = kv.get("format", "dense");
+  check_name(name, where + ".format", {"dense", "kivi"});
+  if (name == "dense") {
+    check_keys(kv, where, {"format"});
+    return std::nullopt;
+  }
+  check_keys(kv, where, {"format", "bits", "group", "residual"});
+  KiviFormat format;
+  format.bits = kv.get("bits", format.bits);
+  format.group = kv.get("group", format.group);
+  format.residual = kv.get("residual", format.residual);
+  check_kivi(format, format.group, where);
+  return format;
+}
+
 LayerChoice parse_layer(const Json& layer, const std::string& where) {
   check_keys(layer, where, {"mixer", "span", "kv"});
   check_name(layer.get("mixer", "attention"), where + ".mixer", {"attention", "attn"});
-  if (const Json* kv = layer.find("kv")) {
-    check_keys(*kv, where + ".kv", {"format"});
-    check_name(kv->get("format", "dense"), where + ".kv.format", {"dense"});
-  }
   const Json* span = layer.find("span");
-  return span == nullptr ? LayerChoice{} : parse_span(*span, where + ".span");
+  LayerChoice choice = span == nullptr ? LayerChoice{} : parse_span(*span, where + ".span");
+  if (const Json* kv = layer.find("kv")) choice.kivi = parse_format(*kv, where + ".kv");
+  return choice;
 }
 
 void parse_select(const Json& select, LayerPlan& plan) {

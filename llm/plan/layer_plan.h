@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "llm/kv/kivi.h"
 #include "llm/select/elastic_span.h"
 #include "pipeline/base/json.h"
 
@@ -15,7 +16,8 @@ namespace lv::llm {
 struct LayerChoice {
   /// Which keys the layer's queries see: none as the checkpoint has it, one for all heads, or one
   /// for each head of keys or of queries.
-  std::vector<SpanRule> spans;
+  std::vector<SpanRule> spans = {};
+  std::optional<KiviFormat> kivi = {};  // how keys and values are coded; none: they are not
 };
 
 /// What each layer of a language model does, as data. An empty plan does what the checkpoint says.
@@ -34,7 +36,9 @@ struct LayerPlan {
 ///  "rope": {"kind": "yarn", "factor": 4, "orig": 32768}, "context": 131072,
 ///  "retain": {"kind": "prefixkv", "keep": 0.2, "start": 4, "window": 64}}
 /// Spans are "full", "window" and "per_head": {"kind": "per_head", "alpha": [0, 1024],
-/// "beta": [1, 0.25], "sinks": 64} (see ElasticSpan). What is left out is as in the checkpoint.
+/// "beta": [1, 0.25], "sinks": 64} (see ElasticSpan). Formats are "dense" and
+/// {"format": "kivi", "bits": 4, "group": 32, "residual": 128}, which goes with full spans alone.
+/// What is left out is as in the checkpoint.
 /// In place of layers, {"select": {"kind": "masformer", "full": [0, 15], "window": 1024}} keeps
 /// all keys in the layers named and a window in the others (MASFormer, arXiv 2310.12442, section
 /// 3), and {"select": {"kind": "moa", "alphas": [[...], ...], "betas": [[...], ...]}} has a row of

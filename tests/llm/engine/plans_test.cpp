@@ -21,10 +21,14 @@ const std::vector<const char*> kPlans{
     R"({"layers": [{"span": {"kind": "window", "size": 40, "sinks": 2}}]})",
     R"({"select": {"kind": "masformer", "full": [1], "window": 24}})",
     R"({"layers": [{"span": {"kind": "per_head", "alpha": [0, 64, 0, 64], "beta": [1, 0, 0.6, 0]}}]})",
+    R"({"layers": [{"kv": {"format": "kivi", "group": 8, "residual": 8}}]})",
+    R"({"layers": [{}, {"kv": {"format": "kivi", "group": 8, "residual": 0}}],
+        "retain": {"kind": "prefixkv", "keep": 0.7, "window": 12}})",
 };
 const std::vector<const char*> kPlansOfNothing{
     R"({"retain": {"kind": "prefixkv", "keep": 1}})",
     R"({"layers": [{"span": {"kind": "window", "size": 1000}}]})",
+    R"({"layers": [{"kv": {"format": "kivi", "group": 8, "residual": 200}}]})",
 };
 
 std::shared_ptr<const CausalLm> model_of(const char* plan) {
@@ -97,7 +101,8 @@ TEST_CASE("engine's text under a plan depends on nothing else that runs") {
       limits.kv_tokens = 144;  // holds the longest text and little more
       preemptions += check_company(model, limits, expected);
     }
-    CHECK(preemptions > 0);
+    const bool coded = model->shape().kivi.has_value();  // then all of them may fit
+    CHECK((coded || preemptions > 0));
   }
 }
 

@@ -101,6 +101,10 @@ TEST_CASE("plan names what it does not know") {
   refuses(R"({"layers": [{"span": {"kind": "window", "size": 0}}]})", "at least 1");
   refuses(R"({"layers": [{"kv": {"format": "int4_kivi"}}]})", "'int4_kivi' is not known");
   refuses(R"({"layers": [{"kv": {"fmt": "dense"}}]})", "'fmt' is not known");
+  refuses(R"({"layers": [{"kv": {"bits": 4}}]})", "'bits' is not known");
+  refuses(R"({"layers": [{"kv": {"format": "kivi", "bits": 3}}]})", "kv.bits: expected 4 or 2");
+  refuses(R"({"layers": [{"kv": {"format": "kivi", "group": 24}}]})", "kv.group: expected 8, 16");
+  refuses(R"({"layers": [{"kv": {"format": "kivi", "residual": -1}}]})", "residual: expected 0");
   refuses(R"({"context": 0})", "plan.context");
   refuses(R"({"rope": {"factor": 2}})", "expected a kind");
 }
