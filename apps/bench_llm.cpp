@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <iostream>
+#include <optional>
 #include <random>
 #include <thread>
 
@@ -71,8 +72,7 @@ class Bench {
         model_(llm::make_model(checkpoint_,
                                flags.plan.empty() ? llm::LayerPlan{} : llm::read_plan(flags.plan))),
         shape_(model_->shape()),
-        cost_(Cost::of(checkpoint_, shape_)),
-        roof_(measure_roofline(shape_.device, shape_.dtype)) {}
+        cost_(Cost::of(checkpoint_, shape_)) {}
 
   void run() {
     for (const int64_t prompt : flags_.prompt_tokens) {
@@ -152,6 +152,8 @@ class Bench {
       }
     }
     const double prefill_rate = quantile(prefill, 0.5);
+    const int64_t peak = peak_bytes(shape_.device);  // of the first line, without what follows
+    if (!roof_) roof_ = measure_roofline(shape_.device, shape_.dtype);
     // Each query of a prompt meets half of its keys.
     const double operations =
         2 * cost_.weights +
@@ -159,23 +161,24 @@ class Bench {
     Json out = head("llm", prompt);
     out.set("batch", batch);
     out.set("prefill_tokens_per_second", prefill_rate);
-    out.set("prefill_roofline_share", prefill_rate * operations / roof_.operations_per_second);
+    out.set("prefill_roofline_share", prefill_rate * operations / roof_->operations_per_second);
     if (!decode.empty()) {
       const double rate = quantile(decode, 0.5);
       const double bytes = cost_.bytes + static_cast<double>(batch * shape_.kv().token_bytes() *
                                                              (prompt + flags_.new_tokens / 2));
       out.set("decode_tokens_per_second", rate);
-      out.set("roofline_share", rate / static_cast<double>(batch) * bytes / roof_.bytes_per_second);
+      out.set("roofline_share",
+              rate / static_cast<double>(batch) * bytes / roof_->bytes_per_second);
     }
     out.set("kv_bytes_per_token", shape_.kv().token_bytes());
-    out.set("peak_memory_bytes", peak_bytes(shape_.device));
+    out.set("peak_memory_bytes", peak);
     const llm::EngineStats stats = engine.stats();
     if (stats.drafted_tokens > 0) {
       out.set("drafted_tokens", stats.drafted_tokens);
       out.set("accepted_tokens", stats.accepted_tokens);
     }
-    out.set("memory_bytes_per_second", roof_.bytes_per_second);
-    out.set("operations_per_second", roof_.operations_per_second);
+    out.set("memory_bytes_per_second", roof_->bytes_per_second);
+    out.set("operations_per_second", roof_->operations_per_second);
     if (batch == 1) out.set("ids", Json::Array(last.ids.begin(), last.ids.end()));
     std::cout << out.dump() << std::endl;
   }
@@ -237,7 +240,7 @@ class Bench {
   std::shared_ptr<const llm::CausalLm> model_;
   llm::ModelShape shape_;
   Cost cost_;
-  Roofline roof_;
+  std::optional<Roofline> roof_;
 };
 
 }  // namespace
