@@ -51,11 +51,6 @@ at::Tensor read(const CausalLm& model, const RowPruning* pruning, Memories& memo
   return model.logits(at::cat(hidden));
 }
 
-at::Tensor read(const CausalLm& model, const RowPruning* pruning) {
-  Memories memories(model);
-  return read(model, pruning, memories, memories.kv.create());
-}
-
 CompressedTokens visual(int64_t count, LayerPruning pruning) {
   CompressedTokens tokens{at::zeros({count, 32}), at::ones({count}), no_origin(), {}};
   tokens.pruning = pruning;
@@ -140,7 +135,7 @@ TEST_CASE("fastv's rows are the visual ones of a prompt") {
 
 TEST_CASE("engine's text with rows left out depends on nothing else that runs") {
   const auto model = tiny();
-  const auto request = [&](int64_t i) {
+  const auto request_of = [&](int64_t i) {
     const at::Tensor ids = at::cat({golden("ids"), golden("ids") + i}) % 67;
     EngineRequest request;
     request.embeddings = model->embed(ids);
@@ -153,7 +148,7 @@ TEST_CASE("engine's text with rows left out depends on nothing else that runs") 
   std::vector<std::vector<int64_t>> expected;
   for (int64_t i = 0; i < 6; ++i) {
     Engine engine(model, small());
-    auto asked = request(i);
+    auto asked = request_of(i);
     asked.row_keys.clear();
     expected.push_back(rest_of(*engine.start(std::move(asked))));
   }
@@ -165,7 +160,7 @@ TEST_CASE("engine's text with rows left out depends on nothing else that runs") 
     limits.draft_tokens = 2;
     Engine engine(model, limits);
     std::vector<std::unique_ptr<TokenStream>> streams;
-    for (int64_t i = 1; i < 6; ++i) streams.push_back(engine.start(request(i % 3 > 0 ? i : 1)));
+    for (int64_t i = 1; i < 6; ++i) streams.push_back(engine.start(request_of(i % 3 > 0 ? i : 1)));
     for (int64_t i = 1; i < 6; ++i) {
       CHECK(rest_of(*streams[i - 1]) == expected[i % 3 > 0 ? i : 1]);
       CHECK(streams[i - 1]->cached_tokens() == 0);
