@@ -10,41 +10,15 @@
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
 #include "pipeline/nn/linear.h"
-#include "pipeline/nn/norm.h"
+#include "vision/compressors/decoder_layer.h"
 #include "vision/compressors/grouping.h"
-#include "vision/compressors/multihead_attention.h"
 #include "vision/compressors/trained.h"
 
 namespace lv::vision {
 namespace {
 
 constexpr int64_t kHeads = 8;
-constexpr double kEps = 1e-5;
 constexpr double kNothing = 1e-12;  // a token shorter than this is like nothing
-
-/// torch's TransformerDecoderLayer with norms behind.
-class DecoderLayer {
- public:
-  DecoderLayer(const WeightScope& scope, int64_t width)
-      : norm1_(scope / "norm1", width, kEps),
-        norm2_(scope / "norm2", width, kEps),
-        norm3_(scope / "norm3", width, kEps),
-        among_(scope / "self_attn", width, kHeads),
-        across_(scope / "multihead_attn", width, kHeads),
-        linear1_(scope / "linear1", width, scope.shape("linear1.weight").at(0)),
-        linear2_(scope / "linear2", scope.shape("linear1.weight").at(0), width) {}
-
-  at::Tensor operator()(at::Tensor x, const at::Tensor& seen) const {
-    x = norm1_(x + among_(x, x));
-    x = norm2_(x + across_(x, seen));
-    return norm3_(x + linear2_(at::relu(linear1_(x))));
-  }
-
- private:
-  LayerNorm norm1_, norm2_, norm3_;
-  MultiheadAttention among_, across_;
-  Linear linear1_, linear2_;
-};
 
 /// Reads chosen tokens and all tokens of all views. Reads the weights of a compressor_part().
 class Reader {
@@ -58,7 +32,7 @@ class Reader {
     scope.get("offset", {});
     const WeightScope layers = scope / "decoder" / "layers";
     for (int64_t i = 0; layers.has_child(std::to_string(i)); ++i) {
-      layers_.emplace_back(layers / i, width_);
+      layers_.emplace_back(layers / i, width_, kHeads, DecoderLayer::Norms::kBehind, at::relu);
     }
   }
 

@@ -10,7 +10,7 @@
 #include "pipeline/base/error.h"
 #include "pipeline/nn/linear.h"
 #include "pipeline/nn/norm.h"
-#include "vision/compressors/multihead_attention.h"
+#include "vision/compressors/decoder_layer.h"
 #include "vision/compressors/trained.h"
 
 namespace lv::vision {
@@ -71,31 +71,6 @@ struct VloraShape {
   int64_t slots() const { return llm_layers / every; }
 };
 
-/// torch's TransformerDecoderLayer with norms first, which leaves what it looks at as it is.
-class GeneratorLayer {
- public:
-  GeneratorLayer(const WeightScope& scope, int64_t width)
-      : norm1_(scope / "norm1", width, kEps),
-        norm2_(scope / "norm2", width, kEps),
-        norm3_(scope / "norm3", width, kEps),
-        among_(scope / "self_attn", width, kHeads),
-        across_(scope / "multihead_attn", width, kHeads),
-        linear1_(scope / "linear1", width, scope.shape("linear1.weight").at(0)),
-        linear2_(scope / "linear2", scope.shape("linear1.weight").at(0), width) {}
-
-  at::Tensor operator()(at::Tensor queries, const at::Tensor& features) const {
-    at::Tensor x = norm1_(queries);
-    queries = queries + among_(x, x);
-    queries = queries + across_(norm2_(queries), features);
-    return queries + linear2_(at::gelu(linear1_(norm3_(queries))));
-  }
-
- private:
-  LayerNorm norm1_, norm2_, norm3_;
-  MultiheadAttention among_, across_;
-  Linear linear1_, linear2_;
-};
-
 /// Learned queries that look at a picture, each of which becomes one matrix.
 class Generator {
  public:
@@ -104,14 +79,15 @@ class Generator {
         norm_(scope / "norm", shape.width, kEps),
         head_(scope / "weights_head", shape.width, shape.llm_width * shape.rank) {
     for (int64_t i = 0; i < shape.depth; ++i) {
-      layers_.emplace_back(scope / "decoders" / i, shape.width);
+      layers_.emplace_back(scope / "decoders" / i, shape.width, kHeads, DecoderLayer::Norms::kFirst,
+                           [](const at::Tensor& x) { return at::gelu(x); });
     }
   }
 
   /// [places, m] -> [matrices, llm_width * rank]
   at::Tensor operator()(const at::Tensor& features) const {
     at::Tensor x = queries_;
-    for (const GeneratorLayer& layer : layers_) {
+    for (const DecoderLayer& layer : layers_) {
       check_cancelled();
       x = layer(x, features);
     }
@@ -122,7 +98,7 @@ class Generator {
   at::Tensor queries_;  // [matrices, m]
   LayerNorm norm_;
   Linear head_;
-  std::vector<GeneratorLayer> layers_;
+  std::vector<DecoderLayer> layers_;
 };
 
 /// Where a kind of weight is in its layer.
