@@ -56,6 +56,8 @@ struct Stages {
   StagePtr<Prompt, TextDelta> generate;
   /// The embeddings [n, D] of a question, for compressors that ask for one; empty where none does.
   std::function<at::Tensor(const std::string&)> embed_text;
+  /// Whether the model's compressor reads features of sound beside those of pictures.
+  bool hears = false;
   FilmManner films;
   /// Whether the model was trained to read what its encoder sees. Nothing that is written needs to
   /// be looked at where it was not.

@@ -119,6 +119,7 @@ class LocalStages {
       if (has_vision(checkpoint())) stages.films.frames = vision::load_film_frames(checkpoint());
     } else if (name == "compress") {
       const vision::OwnCompressor own = own_compressor();
+      stages.hears = own.hears;
       const bool clips = !trained_.empty();
       const vision::CompressorPtr usual = usual_compressor(own);
       stages.compress = [usual, own, clips](const std::vector<CompressionSpec>& specs) {
@@ -150,7 +151,7 @@ class LocalStages {
   }
 
   vision::OwnCompressor own_compressor() {
-    if (model_ == "nano" && trained_.empty()) return {model_, {}, nullptr};
+    if (model_ == "nano" && trained_.empty()) return {model_, {}, nullptr, false};
     return vision::load_own_compressor(checkpoint());
   }
 

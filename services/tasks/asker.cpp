@@ -222,7 +222,7 @@ TaskResult Asker::ask(const AskRequest& request, const TaskObserver& observer) c
     read_documents(task);
     if (request.listen) {
       run.progress("listen", 0);
-      listen_to(request.sources, stages_, run.clock, run.result);
+      run.heard = listen_to(request.sources, stages_, run.clock, run.result);
     }
     const VisualTokens visual = look_at(run);
     const VisualContext context =

@@ -87,7 +87,7 @@ TaskResult Captioner::caption(const CaptionRequest& request, const TaskObserver&
     StageClock::Span total(total_clock, run.result.times.total);
     if (request.listen) {
       run.progress("listen", 0);
-      listen_to(request.sources, stages_, run.clock, run.result);
+      run.heard = listen_to(request.sources, stages_, run.clock, run.result);
     }
     const VisualTokens visual = look_at(run);
     const VisualContext context = compress(run, visual, task.asked());

@@ -1,5 +1,7 @@
 #include "services/tasks/listening.h"
 
+#include <ATen/ATen.h>
+
 #include "pipeline/base/error.h"
 #include "pipeline/stage/sources.h"
 
@@ -34,9 +36,9 @@ bool is_about_the_file(ErrorCode code) {
 }
 
 AudioUse try_to_hear(const MediaRequest& source, const Stages& stages, StageClock& clock,
-                     TaskResult& result) {
+                     TaskResult& result, AudioTokens& features) {
   try {
-    hear(source, stages, clock, result);
+    features = hear(source, stages, clock, result);
     return AudioUse::kUsed;
   } catch (const Error& problem) {
     if (problem.code() == ErrorCode::kNotFound) return AudioUse::kAbsent;
@@ -48,23 +50,33 @@ AudioUse try_to_hear(const MediaRequest& source, const Stages& stages, StageCloc
 
 }  // namespace
 
-void hear(const MediaRequest& source, const Stages& stages, StageClock& clock, TaskResult& result) {
+AudioTokens hear(const MediaRequest& source, const Stages& stages, StageClock& clock,
+                 TaskResult& result) {
   auto sound = timed(stages.decode_audio->start(source_of_one(source)), clock, result.times.decode);
   auto heard = timed(stages.listen->start(std::make_unique<NotedAudio>(std::move(sound), result)),
                      clock, result.times.listen);
+  std::vector<at::Tensor> features, times;
   while (auto tokens = heard->next()) {
+    if (stages.hears && tokens->features.defined() && tokens->features.size(0) > 0) {
+      features.push_back(tokens->features);
+      times.push_back(tokens->pts_seconds);
+    }
     if (!tokens->language.empty()) result.language = tokens->language;
     for (SpeechSegment& segment : tokens->speech) result.transcript.push_back(std::move(segment));
   }
+  if (features.empty()) return {};
+  return {at::cat(features), at::cat(times), {}, {}};
 }
 
-void listen_to(const std::vector<MediaRequest>& sources, const Stages& stages, StageClock& clock,
-               TaskResult& result) {
+std::vector<AudioTokens> listen_to(const std::vector<MediaRequest>& sources, const Stages& stages,
+                                   StageClock& clock, TaskResult& result) {
   result.audio = AudioUse::kAbsent;
-  for (const MediaRequest& source : sources) {
-    const AudioUse use = try_to_hear(source, stages, clock, result);
+  std::vector<AudioTokens> heard(sources.size());
+  for (size_t i = 0; i < sources.size(); ++i) {
+    const AudioUse use = try_to_hear(sources[i], stages, clock, result, heard[i]);
     if (use == AudioUse::kUsed || result.audio == AudioUse::kAbsent) result.audio = use;
   }
+  return heard;
 }
 
 }  // namespace lv::services

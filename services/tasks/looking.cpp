@@ -134,6 +134,7 @@ VisualContext compress(TaskRun& run, VisualTokens visual, const std::string& que
   run.result.tokens.visual_in = visual.features.size(0);
   ClipTokens clip{std::move(visual), {}, {}};
   const bool several = run.sources.size() > 1;
+  if (run.heard.size() == 1 && run.heard[0].features.defined()) clip.audio = run.heard[0];
   if (several && run.stages.embed_text) clip.question = run.stages.embed_text(question);
   auto source = timed(run.compressor->start(source_of_one(std::move(clip))), run.clock,
                       run.result.times.compress);

@@ -44,6 +44,7 @@ struct TaskRun {
                                            // text is read as that of films
   std::vector<int64_t> longest_sides;      // of each source's pictures; none, or 0: as they are
   std::map<size_t, std::vector<FrameBatch>> pictures;  // of sources that are not to be decoded
+  std::vector<AudioTokens> heard;  // features of each source's sound, where it was listened to
   std::optional<Pointed> pointed;  // what the last answer rests on, if that was asked for
   StageClock clock;
   TaskResult result;

@@ -23,7 +23,7 @@ const TrainedCompressor& entry_of(const Checkpoint& checkpoint) {
 
 const std::vector<TrainedCompressor>& trained_compressors() {
   static const std::vector<TrainedCompressor> all{
-      {"combiner", "LlavaCombinerForConditionalGeneration", make_combiner},
+      {"combiner", "LlavaCombinerForConditionalGeneration", make_combiner, true},
       {"interactor", "NanoForConditionalGeneration", make_interactor},
       {"vlora", "LlavaLlamaVLoRAForCausalLM", make_vlora},
   };
@@ -37,9 +37,11 @@ std::unique_ptr<Compressor> make_trained_compressor(const Checkpoint& part) {
 }
 
 OwnCompressor load_own_compressor(const Checkpoint& checkpoint) {
-  OwnCompressor own{checkpoint.name(), {}, nullptr};
+  OwnCompressor own{checkpoint.name(), {}, nullptr, false};
   if (!has_compressor(checkpoint)) return own;
-  own.name = entry_of(checkpoint).name;
+  const TrainedCompressor& entry = entry_of(checkpoint);
+  own.name = entry.name;
+  own.hears = entry.hears;
   own.compressor = build_fitting(checkpoint, [](const Checkpoint& whole) {
     return make_trained_compressor(compressor_part(whole));
   });

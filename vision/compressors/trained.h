@@ -23,6 +23,7 @@ struct TrainedCompressor {
   std::string_view name;          // as requests name it
   std::string_view architecture;  // of the whole models that hold its weights
   std::unique_ptr<Compressor> (*make)(const Checkpoint& part);
+  bool hears = false;  // whether it reads features of sound
 };
 
 /// The table of them. A factory reads the configuration of the whole and the weights of its
@@ -38,6 +39,7 @@ struct OwnCompressor {
   std::string model;  // as error texts name it
   std::string name;
   std::shared_ptr<const Compressor> compressor;  // null for nothing
+  bool hears = false;                            // as TrainedCompressor
 };
 
 /// Of a checkpoint of any model. Throws kInvalidArgument that lists the tensors that are missing,

@@ -35,7 +35,20 @@ class Silence : public MapStage<MediaRequest, AudioChunk> {
 
 class Words : public MapStage<AudioChunk, AudioTokens> {
  public:
-  AudioTokens map(AudioChunk) const override { return {{}, {}, {{0, 1, "hello"}}, "en"}; }
+  AudioTokens map(AudioChunk) const override {
+    return {at::ones({2, 3}), at::tensor({.2, .7}, at::kDouble), {{0, 1, "hello"}}, "en"};
+  }
+};
+
+/// Keeps all, and notes the sound that it is shown.
+class Hearing : public vision::Compressor {
+ public:
+  VisualContext map(ClipTokens clip) const override {
+    heard = clip.audio;
+    return vision::make_keep_all({})->map(std::move(clip));
+  }
+
+  mutable std::optional<AudioTokens> heard;
 };
 
 /// One token a frame. Hands stills out behind films, as encoders do that see them together.
@@ -87,9 +100,7 @@ struct Told {
   int runs = 0;
 };
 
-Told told(const std::vector<std::string>& files, bool listen = false,
-          const std::string& json_schema = "") {
-  const auto frames = std::make_shared<Frames>();
+Stages stages_of(std::shared_ptr<const Frames> frames) {
   Stages stages;
   stages.decode_video = std::make_shared<Pictures>();
   stages.decode_audio = std::make_shared<Silence>();
@@ -97,6 +108,11 @@ Told told(const std::vector<std::string>& files, bool listen = false,
   stages.encode = [frames](const auto&) { return frames; };
   stages.compress = [](const auto&) { return vision::make_keep_all({}); };
   stages.generate = std::make_shared<Reader>();
+  return stages;
+}
+
+TaskResult caption(const Stages& stages, const std::vector<std::string>& files, bool listen,
+                   const std::string& json_schema = "") {
   CaptionRequest request;
   for (const std::string& file : files) {
     request.sources.emplace_back();
@@ -106,8 +122,14 @@ Told told(const std::vector<std::string>& files, bool listen = false,
   request.options.json_schema = json_schema;
   request.listen = listen;
   request.read = false;
+  return Captioner(stages, nullptr, "tiny").caption(request);
+}
+
+Told told(const std::vector<std::string>& files, bool listen = false,
+          const std::string& json_schema = "") {
+  const auto frames = std::make_shared<Frames>();
   Told all;
-  all.result = Captioner(stages, nullptr, "tiny").caption(request);
+  all.result = caption(stages_of(frames), files, listen, json_schema);
   all.runs = frames->runs;
   return all;
 }
@@ -124,6 +146,24 @@ TEST_CASE("one run of the encoder sees all files, and the prompt keeps their ord
   CHECK(all.result.sampling[2].source == 1);
   CHECK(all.result.sources[2].media.kind == MediaKind::kPicture);
   CHECK(all.result.tokens.visual_in == 4);
+}
+
+TEST_CASE("a compressor that reads sound is shown that of one file") {
+  const auto heard = [](bool hears, const std::vector<std::string>& files) {
+    const auto hearing = std::make_shared<Hearing>();
+    Stages stages = stages_of(std::make_shared<Frames>());
+    stages.compress = [&](const auto&) { return hearing; };
+    stages.hears = hears;
+    caption(stages, files, true);
+    return hearing->heard;
+  };
+  const std::optional<AudioTokens> of_film = heard(true, {"film"});
+  REQUIRE(of_film);
+  CHECK(of_film->features.sizes() == at::IntArrayRef{2, 3});
+  CHECK(of_film->pts_seconds[1].item<double>() == 0.7);
+  CHECK(of_film->speech.empty());
+  CHECK_FALSE(heard(false, {"film"}));
+  CHECK_FALSE(heard(true, {"film", "film"}));
 }
 
 TEST_CASE("a file without pictures is an error unless there is sound to tell") {
