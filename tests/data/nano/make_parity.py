@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-sys.path.append("models/nano")
+sys.path += ["models/nano", "tests/reference"]
+from lcg import lcg  # noqa: E402
 from recipe import batches, prompts, read  # noqa: E402
 from recipe.assets import Assets  # noqa: E402
 from recipe.model import step  # noqa: E402
@@ -24,14 +25,6 @@ SQUARE, SIDE = 8, 28          # pixels of a square, squares along a side
 CASES = {"one": (["front"], "What happens?", "Mind the step.", .5), "three": (["front", "front left", "rear"], "Assess the risk.", "", .25)}
 CELLS = {"What happens?": ["Mind the", "step.", "What", "happens?"], "Assess the risk.": ["Assess", "the", "risk."]}
 read.MOST_TOKENS = 24
-
-
-def lcg(seed, *shape):
-    """state = a state + c, all at once: a^n seed + c (1 + a + ... + a^(n - 1)) modulo 2^32."""
-    powers = np.cumprod(np.full(int(np.prod(shape)), 1664525, np.uint32), dtype=np.uint32)
-    sums = np.cumsum(np.concatenate([np.ones(1, np.uint32), powers[:-1]]), dtype=np.uint32)
-    state = powers * np.uint32(seed) + sums * np.uint32(1013904223)
-    return (state / 2**31 - 1).astype(np.float32).reshape(shape)
 
 
 def scale_of(name, x):
@@ -47,13 +40,13 @@ def fill(model):
     for seed, (name, x) in enumerate(sorted(model.trained().items()), 1000):
         norm = "norm" in name and name.endswith("weight")
         scale, base = scale_of(name, x), 1 if norm else 0
-        x.copy_(base + np.float32(scale) * torch.from_numpy(lcg(seed, *x.shape)))
+        x.copy_(base + np.float32(scale) * lcg(seed, *x.shape))
         filled.append([name, list(x.shape), scale, base])
     return filled
 
 
 def pictures(views, times):
-    squares = ((lcg(9, views, times, SIDE, SIDE, 3) + 1) * 127).astype(np.uint8)
+    squares = ((lcg(9, views, times, SIDE, SIDE, 3) + 1) * 127).byte().numpy()
     return squares.repeat(SQUARE, 2).repeat(SQUARE, 3)
 
 

@@ -11,14 +11,7 @@ from safetensors.torch import save_file
 
 sys.path.append("tests/reference")
 from combiner import Combiner  # noqa: E402
-
-
-def lcg(seed, *shape):
-    values, state = [], seed
-    for _ in range(torch.Size(shape).numel()):
-        state = (1664525 * state + 1013904223) % 2**32
-        values.append(state / 2**31 - 1)
-    return torch.tensor(values, dtype=torch.float32).view(shape)
+from lcg import lcg  # noqa: E402
 
 
 @torch.no_grad()

@@ -9,7 +9,6 @@ tell no places, so theirs are [first, second].
 import ast
 import importlib.util
 import json
-import math
 import os
 import sys
 import types
@@ -21,6 +20,9 @@ import numpy as np
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+
+sys.path.append(str(Path(__file__).parents[2] / "reference"))
+from lcg import lcg  # noqa: E402
 
 torch.rand = lambda *a, **k: torch.zeros(*a, **k)
 torch.rand_like = lambda x, **k: torch.zeros_like(x, **k)
@@ -61,14 +63,6 @@ STTM_TIME = [(SAFE, SAFE.replace("dst_idx", "dst_rep.long()") + SAFE.replace("ds
               "            break\n    # print",
               "if torch.equal(final_representative[dst_idx], final_representative[src_idx]):\n"
               "            break\n    # print")]
-
-
-def lcg(seed, *shape):
-    state, values = seed, []
-    for _ in range(math.prod(shape)):
-        state = (1664525 * state + 1013904223) % 2**32
-        values.append(state / 2**31 - 1)
-    return torch.tensor(values, dtype=torch.float64).to(torch.float32).view(shape)
 
 
 def film_of(seed, frames, tokens, width, drift):

@@ -11,17 +11,10 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 
 sys.path.append(str(Path(__file__).parents[2] / "reference"))
+from lcg import lcg  # noqa: E402
 from token_merging import merged  # noqa: E402
 
 WIDTH, HEADS, LAYERS, MLP, SIDE, PATCH = 64, 4, 4, 96, 16, 2
-
-
-def lcg(seed, *shape):
-    state, values = seed, []
-    for _ in range(torch.Size(shape).numel()):
-        state = (1664525 * state + 1013904223) % 2**32
-        values.append(state / 2**31 - 1)
-    return torch.tensor(values, dtype=torch.float64).float().double().view(shape)
 
 
 class Weights:
@@ -39,7 +32,7 @@ class Weights:
 
     def draw(self, *shape):
         self.seed += 1
-        return lcg(self.seed, *shape) * 0.3
+        return lcg(self.seed, *shape).double() * 0.3
 
 
 def norm(x):
@@ -76,7 +69,7 @@ def encode(weights, pixels, pairs, by_size, reading):
 
 
 def main():
-    pixels = lcg(99, 2, 3, SIDE, SIDE)
+    pixels = lcg(99, 2, 3, SIDE, SIDE).double()
     constant = lambda keep: [int((SIDE // PATCH) ** 2 * (1 - keep) / LAYERS)] * LAYERS
     cases = dict(clip_half=(True, constant(0.5), True, True), clip_release=(True, constant(0.3), False, False),
                  clip_decreasing=(True, [16, 10, 5, 0], True, False), siglip_third=(False, constant(1 / 3), True, True),

@@ -6,25 +6,16 @@ Run from the repository's root with torch 2.11.0 and safetensors. Weights and fe
 import sys
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors.torch import save_file
 
-sys.path.append("models/nano")
+sys.path += ["models/nano", "tests/reference"]
+from lcg import lcg  # noqa: E402
 from recipe.model.connector import VIEWS, Connector  # noqa: E402
 from recipe.model.efficientnet import CELL_WIDTH  # noqa: E402
 from recipe.model.interactor import Interactor  # noqa: E402
 
 WIDTH, CLASSES, ROWS, COLUMNS = 8, 5, 2, 3
-
-
-def lcg(seed, *shape):
-    count = int(np.prod(shape))
-    values, state = np.empty(count), seed
-    for i in range(count):
-        state = (1664525 * state + 1013904223) % 2**32
-        values[i] = state / 2**31 - 1
-    return torch.tensor(values, dtype=torch.float32).view(shape)
 
 
 def fill(module, seed, scale):

@@ -3,22 +3,18 @@
 transformers 5.17, torch 2.11, safetensors. Weights and pixels are those of layer_merging_test.cpp. "clip" is what the
 class token attends to in the last layer, "siglip" what all places attend to; means over heads, and over the places.
 """
+import sys
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 from transformers import CLIPVisionConfig, CLIPVisionModel, SiglipVisionConfig, SiglipVisionModel
 
+sys.path.append(str(Path(__file__).parents[2] / "reference"))
+from lcg import lcg  # noqa: E402
+
 SHAPE = dict(hidden_size=64, num_attention_heads=4, intermediate_size=96, image_size=16, num_hidden_layers=4,
              patch_size=2, hidden_act="gelu", attn_implementation="eager")
-
-
-def lcg(seed, *shape):
-    state, values = seed, []
-    for _ in range(torch.Size(shape).numel()):
-        state = (1664525 * state + 1013904223) % 2**32
-        values.append(state / 2**31 - 1)
-    return torch.tensor(values, dtype=torch.float64).float().view(shape)
 
 
 def drawn(model, clip):

@@ -11,15 +11,8 @@ import torch
 from safetensors.torch import save_file
 
 sys.path.append("tests/reference")
+from lcg import lcg  # noqa: E402
 from vlora import Vlora  # noqa: E402
-
-
-def lcg(seed, *shape):
-    values, state = [], seed
-    for _ in range(torch.Size(shape).numel()):
-        state = (1664525 * state + 1013904223) % 2**32
-        values.append(state / 2**31 - 1)
-    return torch.tensor(values, dtype=torch.float32).view(shape)
 
 
 def fill(module, seed):
