@@ -82,6 +82,8 @@ void print(const services::Forecast& forecast) {
   std::printf("memory  pictures %.1f MB, features %.1f MB, context %.1f MB, weights %.1f MB\n",
               megabytes(forecast.picture_bytes), megabytes(forecast.feature_bytes),
               megabytes(forecast.context_bytes), megabytes(forecast.weight_bytes));
+  std::printf("time  encoding %.1f s, compressing %.1f s; the language model not counted\n",
+              forecast.encode_ms / 1e3, forecast.compress_ms / 1e3);
   std::printf("limit  %s\n",
               forecast.refusal.empty() ? "none is reached" : forecast.refusal.c_str());
 }

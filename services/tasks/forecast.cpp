@@ -8,6 +8,7 @@
 #include "pipeline/base/error.h"
 #include "pipeline/stage/sources.h"
 #include "services/tasks/shrinking.h"
+#include "services/tasks/stage_clock.h"
 #include "services/tasks/visual_plan.h"
 #include "vision/decode/decode.h"
 #include "vision/decode/sampling.h"
@@ -251,10 +252,17 @@ void plan(const Choices& choices, int64_t most_tokens, CaptionRequest& request,
 void foresee(const CaptionRequest& request, const Stages& stages, Forecast& out) {
   out.compression = request.compression;
   out.tokens_in = out.tokens_out = out.feature_bytes = out.picture_bytes = 0;
-  const std::vector<Sample> samples = samples_of(out.sources, stages, request.compression);
+  out.encode_ms = out.compress_ms = 0;
+  StageClock clock;
+  const std::vector<Sample> samples = [&] {
+    StageClock::Span span(clock, out.encode_ms);
+    return samples_of(out.sources, stages, request.compression);
+  }();
+  int64_t tried = 0;
   std::vector<VisualTokens> all;
   for (size_t i = 0; i < samples.size(); ++i) {
     SourceForecast& source = out.sources[i];
+    tried += rows_of(samples[i].frame) + rows_of(samples[i].after);
     source.tokens_in = rows_of(samples[i].frame) * source.frames + rows_of(samples[i].after);
     out.tokens_in += source.tokens_in;
     out.picture_bytes += 3 * source.frames * source.media.width * source.media.height;
@@ -263,6 +271,9 @@ void foresee(const CaptionRequest& request, const Stages& stages, Forecast& out)
       all.push_back(std::move(part));
     }
   }
+  out.encode_ms *=
+      static_cast<double>(out.tokens_in) / static_cast<double>(std::max<int64_t>(1, tried));
+  StageClock::Span span(clock, out.compress_ms);
   const std::vector<int64_t> left =
       left_of(std::move(all), samples.size(), stages, request.compression);
   for (size_t i = 0; i < left.size(); ++i) {
@@ -354,6 +365,8 @@ Json to_json(const Forecast& forecast) {
   out.set("feature_bytes", forecast.feature_bytes);
   out.set("context_bytes", forecast.context_bytes);
   out.set("weight_bytes", forecast.weight_bytes);
+  out.set("encode_ms", forecast.encode_ms);
+  out.set("compress_ms", forecast.compress_ms);
   out.set("context_tokens", forecast.context_tokens);
   out.set("refusal", forecast.refusal);
   return out;

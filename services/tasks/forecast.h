@@ -31,13 +31,16 @@ struct Forecast {
   int64_t feature_bytes = 0;   // of all tokens before they are compressed
   int64_t context_bytes = 0;   // of the keys and values of what is left and of the answer
   int64_t weight_bytes = 0;    // of the language model and its eyes, as they are stored
+  double encode_ms = 0;        // of all pictures, at the pace of those that were tried
+  double compress_ms = 0;      // of all tokens, on noise
   int64_t context_tokens = 0;  // that the model can read; 0 if it does not say
   std::string refusal;         // the first ceiling that would refuse the request; empty for none
 };
 
 /// Looks at headers alone; how many tokens pictures make is found out by encoding a black one of
 /// each size, and what is left of them by compressing noise of that shape: exact where a method
-/// keeps shares, about what films leave where it depends on what they show.
+/// keeps shares, about what films leave where it depends on what they show. Times are those of
+/// this machine, now; the language model is not opened, so its own are not foretold.
 ///
 /// With `most_tokens`, first plans frames, sizes of pictures and the share that is kept
 /// (visual_plan.h) and writes them into the request; its compression then is one method without

@@ -96,6 +96,8 @@ class CaptionTest(unittest.TestCase):
             arguments = ("caption", film, *SHORT, "--no-text", "--compressor", compressor)
             plan, result = result_of(*arguments, "--dry-run"), result_of(*arguments)
             self.assertEqual(plan["tokens_in"], result["tokens"]["visual_in"])
+            self.assertGreater(plan["encode_ms"], 0)
+            self.assertGreater(plan["compress_ms"], 0)
             if "flashvid" not in compressor:
                 self.assertEqual(plan["tokens_out"], result["tokens"]["visual_out"])
 
