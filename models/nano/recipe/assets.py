@@ -104,7 +104,7 @@ def prepare(out, models):
 
 
 def pack(folder, pieces):
-    """Writes FOLDER as pieces/part-NN of at most 40 MiB and pieces/parts.json with their hashes."""
+    """Writes FOLDER as pieces/part-NN of at most PIECE_BYTES and pieces/parts.json with their hashes."""
     pieces.mkdir(parents=True, exist_ok=True)
     for old in pieces.glob("part-*"):
         old.unlink()

@@ -7,7 +7,7 @@ from unittest import mock
 import numpy as np
 import torch
 
-from recipe.evaluate import read_lines
+from recipe.scores import read_lines
 from recipe.model import gguf_file, step
 from recipe.model.evidence import IGNORED, EvidencePointer
 from recipe.model.interactor import Interactor, best, relevance
