@@ -223,6 +223,17 @@ CaptionRequest request_for(const RiskRequest& request, const Rig& rig, const Spa
   return asked;
 }
 
+/// Tells `whole` of a part's progress: that a part is done is not the end.
+TaskObserver of_part(const TaskObserver& whole) {
+  TaskObserver part = whole;
+  if (whole.progress) {
+    part.progress = [&whole](std::string_view stage, double share) {
+      if (stage != "done") whole.progress(stage, share);
+    };
+  }
+  return part;
+}
+
 std::string capital(std::string text) {
   if (!text.empty()) text[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(text[0])));
   return text;
@@ -285,7 +296,7 @@ TaskResult RiskAssessor::assess(const RiskRequest& request, const TaskObserver& 
   watched.decode_video = std::make_shared<const WatchedDecode>(stages_.decode_video, seen);
   const Captioner captioner(std::move(watched), nullptr, model_);
   for (const Span& part : parts) {
-    TaskResult answer = captioner.caption(request_for(request, rig, part), observer);
+    TaskResult answer = captioner.caption(request_for(request, rig, part), of_part(observer));
     const double end = part.end.value_or(part.start);
     if (assesses) {
       Risk risk = read_assessment(answer.text);
@@ -311,6 +322,7 @@ TaskResult RiskAssessor::assess(const RiskRequest& request, const TaskObserver& 
     add(whole, std::move(answer));
   }
   judge_cameras(rig, seen, whole.warnings);
+  if (observer.progress) observer.progress("done", 1);
   return whole;
 }
 

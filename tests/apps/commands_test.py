@@ -272,6 +272,29 @@ class BadInputTest(unittest.TestCase):
         self.assertEqual(status, 0, errors)
         self.assertIn("no text on page 1", errors)
 
+    def test_a_rig_whose_views_are_not_there(self):
+        film = SAMPLES / "carphone_pristine.mp4"
+        self.check_refused("risk", f"front={film}", f"rear={self.folder}/none.mp4", says=["none.mp4"])
+        self.check_refused("risk", f"front={film}", f"inside={film}", says=["view 'inside'", "front left"])
+        self.check_refused("risk", film, status=2, says=["expected a view and a file"])
+        self.check_refused("risk", status=2, says=["VIEW=FILE"])
+
+    def test_a_clip_of_one_frame_and_black_cameras(self):
+        film, one, black = (self.folder / f"{name}.mkv" for name in ("film", "one", "black"))
+        ffmpeg("-i", SAMPLES / "carphone_pristine.mp4", "-t", "1", "-c:v", "ffv1", film)
+        ffmpeg("-i", film, "-frames:v", "1", "-c:v", "ffv1", one)
+        ffmpeg("-f", "lavfi", "-i", "color=black:64x48:d=1", "-c:v", "ffv1", black)
+        result = result_of("caption", one, "--max-tokens", "8", "--no-text")
+        self.assertEqual(len(result["sampling"]), 1)
+        self.assertTrue(result["text"])
+        self.assertTrue(result_of("ask", one, "--question", "What is shown?", "--max-tokens", "8")["text"])
+        result = result_of("risk", f"front={one}")
+        self.assertEqual(result["warnings"], ["view front: one picture, so that no motion is seen"])
+        self.assertIn(result["risk"]["level"], ("low", "medium", "high"))
+        result = result_of("risk", f"front={film}", f"rear={black}")
+        self.assertEqual(result["warnings"], ["view rear: black, so that nothing is seen there"])
+        self.check_refused("risk", f"front={black}", says=["black pictures alone"])
+
     def test_models_and_compressors_that_do_not_exist(self):
         clip = SAMPLES / "carphone_pristine.mp4"
         self.check_refused("caption", clip, "--model", "/no/such/model", says=["/no/such/model", "nano"])
