@@ -1,3 +1,4 @@
+#include <cstdio>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -38,21 +39,31 @@ services::AskRequest request_of(const AskFlags& flags) {
   return request;
 }
 
-/// "a.pdf, page 3", "film.mp4, 00:01.0-00:03.5".
-std::string place_of(const services::Evidence& evidence, const services::TaskResult& result) {
-  std::string place = printable(result.sources.at(static_cast<size_t>(evidence.source)).path);
-  if (evidence.page) place += ", page " + std::to_string(*evidence.page);
-  if (evidence.start_seconds && evidence.end_seconds) {
-    place += ", " + clock_text(*evidence.start_seconds) + "-" + clock_text(*evidence.end_seconds);
+/// "a.pdf, page 3: 42.50", "film.mp4, 00:01.0-00:03.5: hello", "a.png, box 0.10 0.20 0.50 0.90".
+std::string line_of(const services::Evidence& evidence, const services::TaskResult& result) {
+  const services::SourceReport& source = result.sources.at(static_cast<size_t>(evidence.source));
+  std::string line = printable(source.path);
+  if (evidence.page) line += ", page " + std::to_string(*evidence.page);
+  if (evidence.start_seconds && evidence.end_seconds && source.media.kind == MediaKind::kVideo) {
+    line += ", " + clock_text(*evidence.start_seconds);
+    const bool lasts = *evidence.end_seconds > *evidence.start_seconds;
+    if (lasts) line += "-" + clock_text(*evidence.end_seconds);
   }
-  return place;
+  if (!evidence.quote.empty()) return line + ": " + printable(evidence.quote);
+  if (evidence.box) {
+    char box[64];
+    const auto& [x0, y0, x1, y1] = *evidence.box;
+    std::snprintf(box, sizeof box, ", box %.2f %.2f %.2f %.2f", x0, y0, x1, y1);
+    line += box;
+  }
+  return line;
 }
 
 void print(const services::TaskResult& result) {
   std::cout << result.text << "\n";
   if (!result.evidence.empty()) std::cout << "\n";
   for (const services::Evidence& evidence : result.evidence) {
-    std::cout << place_of(evidence, result) << ": " << printable(evidence.quote) << "\n";
+    std::cout << line_of(evidence, result) << "\n";
   }
   print_warnings(result);
 }

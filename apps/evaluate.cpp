@@ -27,6 +27,8 @@ struct EvaluateFlags {
   int64_t seed = kFirstSeed;
   int64_t items = 12;
   int64_t questions = 4;
+  std::vector<std::string> tasks = {"driving", "photos", "pages"};
+  std::vector<std::string> views = {"1", "1", "6"};
   std::vector<double> keeps = {1, 0.5, 0.25, 0.1};
   std::string weights;
   std::string assets = services::recipe_assets();
@@ -65,10 +67,22 @@ class Folder {
 };
 
 std::vector<services::DrawnItem> drawn(const EvaluateFlags& flags, const Folder& folder) {
-  services::run_recipe({"draw", "--assets", std::filesystem::absolute(flags.assets).string(),
-                        "--seed", std::to_string(flags.seed), "--items",
-                        std::to_string(flags.items), "--questions", std::to_string(flags.questions),
-                        "--out", folder.at()});
+  std::vector<std::string> words = {"draw",
+                                    "--assets",
+                                    std::filesystem::absolute(flags.assets).string(),
+                                    "--seed",
+                                    std::to_string(flags.seed),
+                                    "--items",
+                                    std::to_string(flags.items),
+                                    "--questions",
+                                    std::to_string(flags.questions),
+                                    "--out",
+                                    folder.at(),
+                                    "--tasks"};
+  words.insert(words.end(), flags.tasks.begin(), flags.tasks.end());
+  words.emplace_back("--views");
+  words.insert(words.end(), flags.views.begin(), flags.views.end());
+  services::run_recipe(words);
   std::vector<services::DrawnItem> items;
   std::ifstream file(folder.at("items.jsonl"));
   for (std::string line; std::getline(file, line);) {
@@ -187,6 +201,12 @@ void add_evaluate(CLI::App& program) {
                    "of each item at most, besides its caption and assessment")
       ->check(CLI::Range(0, 1000))
       ->capture_default_str();
+  nano->add_option("--tasks", flags->tasks, "the parts")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"driving", "photos", "pages"}));
+  nano->add_option("--views", flags->views, "cameras of driving items, in turn; 1,1,6 without")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"1", "2", "3", "6"}));
   nano->add_option("--keep", flags->keeps, "shares of visual tokens")
       ->delimiter(',')
       ->check(CLI::Range(1e-6, 1.0));

@@ -183,6 +183,14 @@ class AskTest(unittest.TestCase):
             self.assertEqual(result["text"], "42.50", turn)
             self.assertNotIn("page", result["evidence"][0])
 
+    def test_a_picture_has_places_and_no_times(self):
+        picture = self.folder / "grey.png"
+        ffmpeg("-f", "lavfi", "-i", "color=gray:64x48:d=1,format=rgb24", "-frames:v", "1", picture)
+        status, output, errors = run("ask", picture, "--question", "On which side is the car?", "--no-text")
+        self.assertEqual(status, 0, errors)
+        box = r"box [01]\.\d\d [01]\.\d\d [01]\.\d\d [01]\.\d\d"
+        self.assertRegex(output, rf"^.+\n(\n{re.escape(str(picture))}, {box}\n)?$")
+
     def test_a_film_is_answered_with_times(self):
         result = result_of("ask", SAMPLES / "sample.mp4", "--question", "Where do people ride?", *SHORT)
         self.assertTrue(result["text"])
@@ -366,6 +374,12 @@ class BenchTest(unittest.TestCase):
 
 
 class EvaluateTest(unittest.TestCase):
+    def test_wrong_parts_views_and_shares_are_refused(self):
+        for flag, value in (("--tasks", "songs"), ("--views", "4"), ("--keep", "0"), ("--items", "0"), ("--seed", "x")):
+            status, _, errors = run("evaluate", "nano", flag, value)
+            self.assertEqual(status, 2, flag)
+            self.assertRegex(errors, rf"^longview: {flag}: .*{value}.*\n$")
+
     def test_seeds_that_train_are_refused(self):
         status, _, errors = run("evaluate", "nano", "--seed", "999999")
         self.assertEqual(status, 2)
