@@ -8,6 +8,7 @@ void add_bench(CLI::App& program) {
   command->require_subcommand(1);
   add_bench_compress(*command);
   add_bench_compress_random(*command);
+  add_bench_decode(*command);
   add_bench_llm(*command);
   add_bench_plan(*command);
 }

@@ -20,6 +20,7 @@ void add_models(CLI::App& program);
 void add_bench(CLI::App& program);
 void add_bench_compress(CLI::App& bench);  // nothing in a build without services
 void add_bench_compress_random(CLI::App& bench);
+void add_bench_decode(CLI::App& bench);  // likewise
 void add_bench_llm(CLI::App& bench);
 void add_bench_plan(CLI::App& bench);
 

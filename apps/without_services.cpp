@@ -8,6 +8,8 @@ void add_service_commands(CLI::App&) {}
 
 void add_bench_compress(CLI::App&) {}
 
+void add_bench_decode(CLI::App&) {}
+
 std::string checkpoint_of_name(const std::string& model) { return model; }
 
 }  // namespace lv::apps

@@ -365,6 +365,25 @@ class BenchTest(unittest.TestCase):
             else:
                 self.assertLessEqual(line["tokens_out"], 4 * 16 / 2)
 
+    def test_films_are_decoded_side_by_side(self):
+        status, output, errors = run("bench", "decode", "--input", SAMPLES / "carphone_pristine.mp4", "--sessions", "1,3",
+                                     "--repeat", "1")
+        self.assertEqual(status, 0, errors)
+        lines = [json.loads(line) for line in output.splitlines()]
+        self.assertEqual([(line["sessions"], line["threads"]) for line in lines], [(1, 1), (3, 1)])
+        for line in lines:
+            self.assertEqual((line["codec"], line["frames"]), ("h264", 120))
+            self.assertGreater(line["frames_per_second"], 0)
+            self.assertGreater(line["cores_busy"], 0)
+
+    def test_what_cannot_be_decoded_is_refused(self):
+        for flags, code, says in ((("--device", "cuda"), 2, "--device"), (("--input", "no/such/film"), 1, "no/such/film"),
+                                  (("--sessions", "0"), 2, "--sessions"), (("--input", __file__), 1, "commands_test.py")):
+            status, output, errors = run("bench", "decode", *flags)
+            self.assertEqual((status, output), (code, ""))
+            self.assertEqual(len(errors.splitlines()), 1, errors)
+            self.assertIn(says, errors)
+
     def test_what_cannot_be_compared_is_refused(self):
         for flags, says in ((("--methods", "tome:keep=0.5"), "without keep"), (("--methods", "magic"), "magic"),
                             (("--methods", "visionzip", "--keep", "0.5"), "visionzip")):
