@@ -20,11 +20,6 @@ namespace {
 
 constexpr const char* kEverything = "keep_all";
 
-/// Waits until `values` are there; a GPU is asked for one of them.
-void wait_for(const at::Tensor& values) {
-  if (values.numel() > 0) values.flatten().slice(0, 0, 1).cpu();
-}
-
 /// Reads "NAME" or "NAME:key=value,...".
 Method parse_method(const std::string& text) {
   const size_t colon = text.find(':');
@@ -41,7 +36,7 @@ class Reading {
  public:
   Reading(const ComparedPrompt& prompt, const llm::EngineRequest& request,
           const ComparisonFlags& flags)
-      : model_(prompt.model()), kv_(model_.shape().kv()), sequence_(kv_.create()) {
+      : model_(*prompt.model()), kv_(model_.shape().kv()), sequence_(kv_.create()) {
     const at::Tensor& rows = request.embeddings;
     prompt_tokens_ = rows.size(0);
     length_ = prompt_tokens_ + flags.new_tokens;
@@ -118,7 +113,7 @@ class Comparison {
     std::set<std::string> left_out;
     // In turns, so that whatever else the machine does meets all of them. A GPU's first turn with
     // tokens of a new number is not like those that follow.
-    const bool warms_up = !prompt_.model().shape().device.is_cpu();
+    const bool warms_up = !prompt_.model()->shape().device.is_cpu();
     for (int64_t turn = warms_up ? -1 : 0; turn < flags_.repeat; ++turn) {
       for (size_t i = 0; i < cases.size(); ++i) {
         const std::string& method = cases[i].method.name;
@@ -163,7 +158,7 @@ class Comparison {
   /// From frames to the scores of the first token.
   std::unique_ptr<Reading> measure(Case& one) const {
     auto start = Clock::now();
-    VisualTokens visual = prompt_.encode(one.method);
+    VisualTokens visual = prompt_.encode(one.method, prompt_.frames());
     wait_for(visual.features);
     one.encode_ms.push_back(milliseconds_since(start));
     visual.labels.clear();  // words would tell what the tokens are to tell

@@ -12,6 +12,10 @@ double seconds_since(Clock::time_point start) {
 
 double milliseconds_since(Clock::time_point start) { return 1000 * seconds_since(start); }
 
+void wait_for(const at::Tensor& values) {
+  if (values.numel() > 0) values.flatten().slice(0, 0, 1).cpu();
+}
+
 double quantile(std::vector<double> values, double at) {
   std::sort(values.begin(), values.end());
   return values[static_cast<size_t>(at * static_cast<double>(values.size() - 1) + 0.5)];

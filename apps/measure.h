@@ -12,6 +12,9 @@ using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start);
 double milliseconds_since(Clock::time_point start);
 
+/// Waits until `values` are there; a GPU is asked for one of them.
+void wait_for(const at::Tensor& values);
+
 /// The value below which a share `at` of at least one value lies; 0.5 for the median.
 double quantile(std::vector<double> values, double at);
 
