@@ -6,6 +6,7 @@ void add_bench(CLI::App& program) {
   CLI::App* command =
       program.add_subcommand("bench", "Timings and comparisons, a line of JSON a case");
   command->require_subcommand(1);
+  add_bench_clips(*command);
   add_bench_compress(*command);
   add_bench_compress_random(*command);
   add_bench_decode(*command);

@@ -18,7 +18,8 @@ void add_models(CLI::App& program);
 
 /// The subcommands of `bench` are a file each.
 void add_bench(CLI::App& program);
-void add_bench_compress(CLI::App& bench);  // nothing in a build without services
+void add_bench_clips(CLI::App& bench);     // nothing in a build without services
+void add_bench_compress(CLI::App& bench);  // likewise
 void add_bench_compress_random(CLI::App& bench);
 void add_bench_decode(CLI::App& bench);  // likewise
 void add_bench_llm(CLI::App& bench);

@@ -6,6 +6,8 @@ namespace lv::apps {
 
 void add_service_commands(CLI::App&) {}
 
+void add_bench_clips(CLI::App&) {}
+
 void add_bench_compress(CLI::App&) {}
 
 void add_bench_decode(CLI::App&) {}

@@ -365,6 +365,27 @@ class BenchTest(unittest.TestCase):
             else:
                 self.assertLessEqual(line["tokens_out"], 4 * 16 / 2)
 
+    def test_clips_are_timed_from_file_to_answer(self):
+        for model, text_tokens in (("random:tiny-seeing", 64), ("nano", None)):
+            status, output, errors = run("bench", "clips", "--input", SAMPLES / "carphone_pristine.mp4", "--model", model, "--frames", "2",
+                                         "--keep", "0.25", "--clips", "3", "--together", "2", "--new-tokens", "4")
+            self.assertEqual(status, 0, errors)
+            line = json.loads(output)
+            self.assertEqual((line["bench"], line["model"], line["clips"], line["together"]), ("clips", model, 3, 2))
+            self.assertLess(line["tokens_out"], line["tokens_in"])
+            if text_tokens is not None:
+                self.assertEqual(line["prompt_tokens"], line["tokens_out"] + text_tokens)
+            self.assertGreater(line["clips_per_hour"], 0)
+            self.assertAlmostEqual(sum(line[f"{stage}_share"] for stage in STAGES if stage != "listen"), 1, 6)
+
+    def test_clips_that_cannot_be_timed_are_refused(self):
+        for model, flags, says in (("random:huge", (), "tiny-seeing"), ("random:tiny-seeing", ("--method", "magic"), "magic"),
+                                   ("random:tiny-seeing", ("--input", "no/such/film"), "no/such/film")):
+            status, output, errors = run("bench", "clips", "--model", model, *flags)
+            self.assertEqual((status, output), (1, ""))
+            self.assertEqual(len(errors.splitlines()), 1, errors)
+            self.assertIn(says, errors)
+
     def test_films_are_decoded_side_by_side(self):
         status, output, errors = run("bench", "decode", "--input", SAMPLES / "carphone_pristine.mp4", "--sessions", "1,3",
                                      "--repeat", "1")
