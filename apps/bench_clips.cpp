@@ -61,8 +61,9 @@ std::unique_ptr<const ComparedPrompt> prompt_of(const Flags& flags, const MediaR
 }
 
 MediaRequest clip_of(const Flags& flags) {
-  return media_request(flags.input.empty() ? services::sample_clip() : flags.input,
-                       {UniformFrames{flags.frames}});
+  Sampling sampling;
+  sampling.rule = UniformFrames{flags.frames};
+  return media_request(flags.input.empty() ? services::sample_clip() : flags.input, sampling);
 }
 
 class Bench {
