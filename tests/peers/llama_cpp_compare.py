@@ -27,8 +27,9 @@ def peak_bytes():
 
 
 def time_ours(args, ids_file):
+    """The median of three, as the first meets a process that has just begun."""
     command = [args.program, "bench", "llm", "--model", args.model, "--ids", ids_file, "--threads", args.threads,
-               "--prompt-tokens", args.prompt, "--new-tokens", args.new, "--repeat", 1]
+               "--prompt-tokens", args.prompt, "--new-tokens", args.new, "--repeat", 3]
     done = subprocess.run([str(part) for part in command], check=True, capture_output=True, text=True)
     line = json.loads(done.stdout)
     return dict(prefill=line["prefill_tokens_per_second"], decode=line["decode_tokens_per_second"],
