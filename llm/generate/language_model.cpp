@@ -70,8 +70,7 @@ void append_plain(const std::vector<Message>& messages, std::vector<TemplatePiec
 
 CompressedTokens rows_of(const CompressedTokens& tokens, int64_t first, int64_t last) {
   if (first == 0 && last == tokens.embeddings.size(0)) return tokens;
-  const at::Tensor rows =
-      at::arange(first, last, at::TensorOptions(at::kLong).device(tokens.embeddings.device()));
+  const at::Tensor rows = at::arange(first, last, tokens.origin.source.options().dtype(at::kLong));
   return {tokens.embeddings.slice(0, first, last),
           tokens.sizes.slice(0, first, last),
           select(tokens.origin, rows),

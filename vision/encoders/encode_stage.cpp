@@ -69,7 +69,7 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
 
   /// Tokens of the next frames of one source.
   VisualTokens encode(std::vector<ProcessedFrame> frames, Reading& reading) const {
-    std::vector<at::Tensor> pixels;
+    std::vector<AlikePixels> pixels;
     for (ProcessedFrame& frame : frames) {
       add_pixels(frame.picture, pixels);
       frame.picture.pixels.reset();
@@ -267,8 +267,10 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
     size_t set_done_ = 0;  // stills of the set that were handed out
   };
 
-  /// Appends a picture's pixels, [P, 3, H, W] for each size that they have.
-  static void add_pixels(const ProcessedPicture& picture, std::vector<at::Tensor>& all) {
+  /// Pixels of pictures that follow one another and are of one size, each [P, 3, H, W].
+  using AlikePixels = std::vector<at::Tensor>;
+
+  static void add_pixels(const ProcessedPicture& picture, std::vector<AlikePixels>& all) {
     std::vector<at::Tensor> parts;
     if (picture.sizes.empty()) parts.push_back(picture.pixels);
     for (size_t i = 0; i < picture.sizes.size(); ++i) {
@@ -278,12 +280,10 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
                           .narrow(3, 0, size.width));
     }
     for (at::Tensor& part : parts) {
-      const bool alike = !all.empty() && all.back().sizes().slice(1) == part.sizes().slice(1);
-      if (alike) {
-        all.back() = at::cat({all.back(), part});
-      } else {
-        all.push_back(std::move(part));
-      }
+      const bool alike =
+          !all.empty() && all.back().front().sizes().slice(1) == part.sizes().slice(1);
+      if (!alike) all.emplace_back();
+      all.back().push_back(std::move(part));
     }
   }
 
@@ -299,10 +299,10 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
 
   /// Pictures of each size through encoder and connector. `seen` gets what the encoder made of
   /// each. Pictures of several sizes must become equally many tokens.
-  PictureFeatures connected(const std::vector<at::Tensor>& pixels, const FilmPlace& place,
+  PictureFeatures connected(const std::vector<AlikePixels>& pixels, const FilmPlace& place,
                             std::vector<at::Tensor>& seen) const {
     std::vector<PictureFeatures> all;
-    for (const at::Tensor& alike : pixels) {
+    for (const AlikePixels& alike : pixels) {
       const PictureFeatures encoded_now = encoded(alike);
       for (const at::Tensor& picture : encoded_now.features.unbind()) seen.push_back(picture);
       all.push_back(parts_.connector ? parts_.connector->connect_film(encoded_now, place)
@@ -312,9 +312,9 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
   }
 
   /// A few pictures at a time: what a layer holds for one of them is many times its features.
-  PictureFeatures encoded(const at::Tensor& pixels) const {
+  PictureFeatures encoded(const AlikePixels& pixels) const {
     std::vector<PictureFeatures> all;
-    for (const at::Tensor& some : pixels.split(kPicturesAtOnce)) {
+    for (const at::Tensor& some : at::cat(pixels).split(kPicturesAtOnce)) {
       all.push_back(encoder_.encode(some, how_to_merge()));
     }
     return joined(all);
@@ -340,7 +340,7 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
   static VisualTokens tokens_of(ArrangedPicture picture, double pts_seconds, int32_t source) {
     const int64_t count = picture.features.size(0);
     VisualTokens tokens;
-    tokens.features = picture.features.cpu();  // where its origin is
+    tokens.features = std::move(picture.features);
     std::vector<int32_t> offsets{0};
     for (const int64_t each : picture.counts) {
       offsets.push_back(offsets.back() + static_cast<int32_t>(each));

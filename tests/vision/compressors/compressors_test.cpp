@@ -191,6 +191,24 @@ CompressorPtr chain_of(const std::vector<std::pair<std::string, std::string>>& l
   return make_chain(std::move(methods));
 }
 
+TEST_CASE("every compressor leaves on a GPU what it leaves on the CPU", "[.gpu]") {
+  ClipTokens here = film_clip(film_of(5, 6, 24, 16, 0.1));
+  here.visual.saliency = saliency_of(5, 6, 24);
+  ClipTokens there = here;
+  there.visual.features = there.visual.features.to(at::kCUDA);
+  for (const std::string& name : compressors().names()) {
+    CAPTURE(name);
+    const Params params = Params::parse(keep_of(name, "0.25"));
+    const auto chain = make_chain({compressors().make(name, params)});
+    const auto expected = std::get<CompressedTokens>(chain->map(here));
+    const auto left = std::get<CompressedTokens>(chain->map(there));
+    CHECK_THAT(left.embeddings.cpu(), CloseTo(expected.embeddings, 1e-5));
+    CHECK(left.sizes.equal(expected.sizes));
+    CHECK(left.origin.box.equal(expected.origin.box));
+    CHECK(left.origin.source.device().is_cpu());
+  }
+}
+
 TEST_CASE("lists of methods: what comes out stands for all that went in, once each") {
   const auto seed = GENERATE(range(100u, 160u));
   ClipTokens clip = film_clip(film_of(seed, 8, 16, 6, 0.3));
