@@ -68,8 +68,9 @@ const Checkpoint& nano() {
 /// The generator's films of coloured squares, one a view.
 std::vector<FrameBatch> films(const std::vector<std::string>& views) {
   const auto count = static_cast<int64_t>(views.size());
+  const auto seed = static_cast<uint32_t>(about().at("seed").as_int());
   const at::Tensor squares =
-      ((lcg_tensor(9, {count, kTimes, kSide, kSide, 3}) + 1) * 127).to(at::kByte);
+      ((lcg_tensor(seed, {count, kTimes, kSide, kSide, 3}) + 1) * 127).to(at::kByte);
   std::vector<FrameBatch> all;
   for (int64_t v = 0; v < count; ++v) {
     FrameBatch film;
@@ -138,7 +139,7 @@ struct Case {
 };
 
 TEST_CASE("nano computes what its recipe's model computes, from pictures to words", "[models]") {
-  const Case one{"one", {"front"}, "What happens?", "Mind the step.", "0.5"};
+  const Case one{"one", {"front"}, "What happens?", "Mind the step.", "0.99"};
   const Case three{"three", {"front", "front left", "rear"}, "Assess the risk.", "", "0.25"};
   const Case given = GENERATE_COPY(one, three);
   const Json& expected = about().at(given.name);
