@@ -22,9 +22,9 @@ from recipe.truth import Item  # noqa: E402
 
 STEP, LOGIT_STEP = 42, 64
 SQUARE, SIDE = 8, 28          # pixels of a square, squares along a side
-SEED = 9                      # of the films' squares: settled() holds for both
+SEED = 16                     # of the films' squares: settled() holds for both
 NOISE = 1e-5                  # share of the largest feature by which processors' arithmetic may differ
-CASES = {"one": (["front"], "What happens?", "Mind the step.", .99), "three": (["front", "front left", "rear"], "Assess the risk.", "", .25)}
+CASES = {"one": (["front"], "What happens?", "Mind the step.", .5), "three": (["front", "front left", "rear"], "Assess the risk.", "", .25)}
 CELLS = {"What happens?": ["Mind the", "step.", "What", "happens?"], "Assess the risk.": ["Assess", "the", "risk."]}
 read.MOST_TOKENS = 24
 
@@ -33,7 +33,9 @@ def scale_of(name, x):
     """Of the numbers that a tensor gets, so that no signal dies on its way."""
     if name.endswith(".up"):
         return .003
-    return round(float((3 / (x.numel() / len(x))) ** .5), 4) if x.dim() > 1 and not name.endswith(("rows", "columns", "views")) else .1
+    if name.endswith(("rows", "columns")):
+        return 1   # places tell tokens apart: without, which of them merge is decided by rounding
+    return round(float((3 / (x.numel() / len(x))) ** .5), 4) if x.dim() > 1 and not name.endswith("views") else .1
 
 
 def fill(model):
