@@ -50,4 +50,17 @@ struct MergeRows {
 void launch_merge_rows(const MergeRows& args, void* stream);
 constexpr int64_t kMaxTokens = 8192;
 
+struct ResampleAxis {
+  const uint8_t* in;  // [outer, in_size, inner], inner dense
+  int64_t outer_stride, axis_stride;
+  int64_t outer, inner, out_size;
+  const int32_t *first, *count;  // [out_size]
+  const int32_t* weights;        // [out_size, taps]
+  int64_t taps;
+  uint8_t* out;  // [outer, out_size, inner]
+};
+/// Sums of bytes by weights of kResampleBits bits after the point, rounded.
+void launch_resample_axis(const ResampleAxis& args, void* stream);
+constexpr int kResampleBits = 22;  // 32 less 8 of a pixel less 2 of overshoot
+
 }  // namespace lv::vision

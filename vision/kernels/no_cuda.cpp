@@ -15,5 +15,6 @@ namespace {
 void launch_unit_mean(const UnitMean&, void*) { missing(); }
 void launch_rank_pairs(const RankPairs&, void*) { missing(); }
 void launch_merge_rows(const MergeRows&, void*) { missing(); }
+void launch_resample_axis(const ResampleAxis&, void*) { missing(); }
 
 }  // namespace lv::vision

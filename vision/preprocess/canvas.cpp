@@ -50,7 +50,7 @@ CanvasTiles tiles_on_canvas(const at::Tensor& picture, PictureSize canvas, int64
   const PictureSize scaled = fitted({picture.size(0), picture.size(1)}, canvas);
   const int64_t top = (canvas.height - scaled.height) / 2;
   const int64_t left = (canvas.width - scaled.width) / 2;
-  at::Tensor padded = at::zeros({canvas.height, canvas.width, 3}, at::kByte);
+  at::Tensor padded = at::zeros({canvas.height, canvas.width, 3}, picture.options());
   padded.narrow(0, top, scaled.height)
       .narrow(1, left, scaled.width)
       .copy_(resample(picture, scaled.height, scaled.width, filter));

@@ -92,7 +92,7 @@ class ClipProcessor : public ImageProcessor {
     const int64_t rows = std::min(height, size.height), columns = std::min(width, size.width);
     const at::Tensor part = picture.narrow(0, top, rows).narrow(1, left, columns);
     if (rows == size.height && columns == size.width) return part;
-    at::Tensor padded = at::zeros({size.height, size.width, 3}, at::kByte);
+    at::Tensor padded = at::zeros({size.height, size.width, 3}, picture.options());
     padded.narrow(0, pad_top, rows).narrow(1, pad_left, columns).copy_(part);
     return padded;
   }

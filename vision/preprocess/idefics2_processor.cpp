@@ -89,7 +89,8 @@ class Idefics2Processor : public ImageProcessor {
       largest = {std::max(largest.height, size.height), std::max(largest.width, size.width)};
     }
     const at::Tensor all =
-        at::zeros({static_cast<int64_t>(parts.size()), 3, largest.height, largest.width});
+        at::zeros({static_cast<int64_t>(parts.size()), 3, largest.height, largest.width},
+                  parts.front().options());
     for (size_t i = 0; i < parts.size(); ++i) {
       all[static_cast<int64_t>(i)]
           .narrow(1, 0, sizes[i].height)

@@ -20,7 +20,7 @@ struct PictureSize {
 
 /// One picture as an encoder reads it: whole, or cut into tiles with the whole picture last.
 struct ProcessedPicture {
-  at::Tensor pixels;  // [P, 3, H, W] float32
+  at::Tensor pixels;  // [P, 3, H, W] float32, where the picture was
   at::Tensor boxes;   // [P, 4] float32: which part of the picture each shows, as
                       // fractions; beyond [0, 1] where it was padded
   PatchGrid tiles;    // rows and columns of tiles; none if the picture was not cut
@@ -32,7 +32,8 @@ struct ProcessedPicture {
 class ImageProcessor {
  public:
   virtual ~ImageProcessor() = default;
-  /// [H, W, 3] uint8, RGB. Throws kInvalidArgument on another shape or type.
+  /// [H, W, 3] uint8, RGB, on the CPU or, in a build with kernels, on a GPU: the same numbers.
+  /// Throws kInvalidArgument on another shape or type.
   virtual ProcessedPicture process(const at::Tensor& picture) const = 0;
 
   /// The same of a frame of a film that has `film_frames` of them; 0 if that is not known.

@@ -2,8 +2,11 @@
 
 #include <ATen/ATen.h>
 
+#include <cstring>
+
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
+#include "pipeline/kernels/on_device.h"
 
 namespace lv::vision {
 
@@ -33,12 +36,23 @@ Normalizer Normalizer::from_config(const Json& config) {
   return {scale, three_numbers(config, "image_mean"), three_numbers(config, "image_std")};
 }
 
+at::Tensor Normalizer::on_device(at::Device device) const {
+  static_assert(sizeof(table_) == 3 * 256 * sizeof(int32_t));
+  std::array<int32_t, 3 * 256> bits;
+  std::memcpy(bits.data(), table_.data(), sizeof(table_));
+  return sent(bits, device).view(at::kFloat).view({3, 256});
+}
+
 at::Tensor Normalizer::operator()(const at::Tensor& picture) const {
   check_shape(picture, "picture", {-1, -1, 3});
   check_dtype(picture, "picture", at::kByte);
   const int64_t height = picture.size(0), width = picture.size(1);
   const at::Tensor dense =
       picture.stride(2) == 1 && picture.stride(1) == 3 ? picture : picture.contiguous();
+  if (picture.is_cuda()) {
+    const at::Tensor bytes = picture.permute({2, 0, 1}).reshape({3, -1}).to(at::kLong);
+    return on_device(picture.device()).gather(1, bytes).view({3, height, width});
+  }
   at::Tensor out = at::empty({3, height, width}, at::kFloat);
   float* planes[3];
   for (int c = 0; c < 3; ++c) planes[c] = out.data_ptr<float>() + c * height * width;

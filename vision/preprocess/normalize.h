@@ -18,10 +18,12 @@ class Normalizer {
   /// image_std. Throws kInvalidArgument on a list of other than three numbers or a std of zero.
   static Normalizer from_config(const Json& config);
 
-  /// [H, W, 3] uint8 -> [3, H, W] float32. Rows may be strided.
+  /// [H, W, 3] uint8 -> [3, H, W] float32, where the picture is. Rows may be strided.
   at::Tensor operator()(const at::Tensor& picture) const;
 
  private:
+  at::Tensor on_device(at::Device device) const;  // the table
+
   std::array<std::array<float, 256>, 3> table_;
 };
 

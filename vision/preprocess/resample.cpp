@@ -9,6 +9,8 @@
 
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
+#include "pipeline/kernels/on_device.h"
+#include "vision/kernels/launch.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #define LV_HAS_AVX2_CLONE 1
@@ -17,7 +19,7 @@
 namespace lv::vision {
 namespace {
 
-constexpr int kPrecisionBits = 22;  // of a weight: 32 less 8 of a pixel less 2 of overshoot
+constexpr int kPrecisionBits = kResampleBits;  // of a weight
 constexpr int64_t kMaxSide = 1 << 16;
 constexpr int kBlockRows = 8;                // rows that the horizontal pass works on at once
 constexpr int kBlockLanes = 4 * kBlockRows;  // each pixel takes four bytes, whatever C is
@@ -236,7 +238,26 @@ at::Tensor with_dense_pixels(const at::Tensor& picture) {
   return dense ? picture : picture.contiguous();
 }
 
+/// Along dimension `axis` of a picture [H, W, C] on a GPU, `size` pixels.
+at::Tensor resized_on_gpu(const at::Tensor& x, int64_t axis, const AxisTaps& taps, int64_t size) {
+  std::vector<int32_t> numbers(taps.first);
+  numbers.insert(numbers.end(), taps.count.begin(), taps.count.end());
+  numbers.insert(numbers.end(), taps.weights.begin(), taps.weights.end());
+  const at::Tensor there = sent(numbers, x.device());
+  const auto* first = there.const_data_ptr<int32_t>();
+  const bool across = axis == 1;
+  at::Tensor out =
+      at::empty({across ? x.size(0) : size, across ? size : x.size(1), x.size(2)}, x.options());
+  launch_resample_axis(
+      {x.const_data_ptr<uint8_t>(), across ? x.stride(0) : 0, x.stride(axis),
+       across ? x.size(0) : 1, across ? x.size(2) : x.size(1) * x.size(2), size, first,
+       first + size, first + 2 * size, taps.stride, out.mutable_data_ptr<uint8_t>()},
+      current_stream(x));
+  return out;
+}
+
 at::Tensor resized_columns(const at::Tensor& x, const AxisTaps& taps, int64_t width) {
+  if (x.is_cuda()) return resized_on_gpu(x, 1, taps, width);
   const int64_t rows = x.size(0), channels = x.size(2);
   at::Tensor out = at::empty({rows, width, channels}, at::kByte);
   const Job job{x.const_data_ptr<uint8_t>(), x.stride(0), out.data_ptr<uint8_t>(), width * channels,
@@ -248,6 +269,7 @@ at::Tensor resized_columns(const at::Tensor& x, const AxisTaps& taps, int64_t wi
 }
 
 at::Tensor resized_rows(const at::Tensor& x, const AxisTaps& taps, int64_t height) {
+  if (x.is_cuda()) return resized_on_gpu(x, 0, taps, height);
   const int64_t row_bytes = x.size(1) * x.size(2);
   at::Tensor out = at::empty({height, x.size(1), x.size(2)}, at::kByte);
   const Job job{x.const_data_ptr<uint8_t>(), x.stride(0), out.data_ptr<uint8_t>(), row_bytes, taps};

@@ -24,6 +24,7 @@ struct PixelBox {
 /// bits between them; an axis whose size stays is left alone. The order is that of Pillow 13: the
 /// height first where it shrinks by more than twice the pixels that the width loses, else the
 /// width. Pillow up to 12 always takes the width first; single pixels then differ by a few levels.
+/// A picture on a GPU becomes the same there; throws kUnimplemented in a build without kernels.
 at::Tensor resample(const at::Tensor& picture, int64_t height, int64_t width, Filter filter);
 
 /// The same for a part of the picture. The filter reads beyond the part's edges, as Pillow's does

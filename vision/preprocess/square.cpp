@@ -18,7 +18,7 @@ SquarePicture on_square(const at::Tensor& picture, const std::array<uint8_t, 3>&
   const int64_t side = std::max(height, width);
   if (height == width) return {picture, at::tensor({0.f, 0.f, 1.f, 1.f})};
   const int64_t top = (side - height) / 2, left = (side - width) / 2;
-  at::Tensor square = at::empty({side, side, 3}, at::kByte);
+  at::Tensor square = at::empty({side, side, 3}, picture.options());
   for (int64_t c = 0; c < 3; ++c) square.select(2, c).fill_(colour[static_cast<size_t>(c)]);
   square.narrow(0, top, height).narrow(1, left, width).copy_(picture);
   const auto fraction = [](int64_t part, int64_t of) {
