@@ -49,7 +49,6 @@ class RandomPrompt : public ComparedPrompt {
 
   VisualTokens encode(const Method& method, std::vector<FrameBatch> frames) const override {
     vision::EncodeOptions encoding;
-    encoding.max_frames = options_.frames;
     if (method.name == "tome") {
       encoding.merging = vision::merging_for(vision::TomeParams(Params(method.params)), eyes_);
     }

@@ -34,7 +34,7 @@ class Apart : public Arranger {
     if (features.merged) {
       arranged.grids.assign(count, {});
       arranged.boxes = merged_boxes(places, *features.merged).reshape({-1, 4});
-      arranged.sizes = features.merged->sizes.cpu().flatten();
+      arranged.sizes = features.merged->sizes.flatten();
     }
     return arranged;
   }

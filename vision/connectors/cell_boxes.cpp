@@ -17,7 +17,7 @@ at::Tensor cell_boxes(const at::Tensor& boxes, const PatchGrid& grid) {
 }
 
 at::Tensor merged_boxes(const at::Tensor& boxes, const MergedPlaces& merged) {
-  const at::Tensor rows = merged.row_of.cpu().unsqueeze(2).expand({-1, -1, 2});
+  const at::Tensor rows = merged.row_of.unsqueeze(2).expand({-1, -1, 2});
   const auto extreme = [&](int64_t first, const char* which) {
     return at::zeros({boxes.size(0), merged.sizes.size(1), 2}, boxes.options())
         .scatter_reduce(1, rows, boxes.slice(2, first, first + 2), which, /*include_self=*/false);

@@ -6,13 +6,16 @@
 
 #include "pipeline/base/check_shape.h"
 #include "pipeline/base/error.h"
-#include "vision/encoders/encoder_replay.h"
+#include "pipeline/kernels/launch.h"
 
 namespace lv::vision {
 namespace {
 
-constexpr int64_t kPicturesAtOnce = 4;     // through the encoder
-constexpr const char* kPageView = "page";  // of pages of documents
+// Pictures through the encoder at once: what a layer holds for one of them is many times its
+// features, but a GPU is busy with many only.
+constexpr int64_t kPicturesAtOnce = 4, kPicturesAtOnceOnGpu = 32;
+constexpr int64_t kPixelsAtOnce = 8 << 20;  // of more than the fewest
+constexpr const char* kPageView = "page";   // of pages of documents
 
 /// A still or a frame of a film, as its processor made it.
 struct ProcessedFrame {
@@ -24,14 +27,17 @@ struct ProcessedFrame {
 class EncodeStage : public Stage<FrameBatch, VisualTokens> {
  public:
   EncodeStage(EncodeParts parts, EncodeOptions options)
-      : parts_(std::move(parts)), options_(options), encoder_(parts_.encoder) {
+      : parts_(std::move(parts)), options_(options) {
     check(parts_.processor && parts_.encoder, ErrorCode::kInvalidArgument,
           "encode: expected an image processor and an encoder");
-    check(options_.max_frames >= 1, ErrorCode::kInvalidArgument,
-          "encode.max_frames: expected at least 1, got " + std::to_string(options_.max_frames));
+    check(options_.max_frames >= 0, ErrorCode::kInvalidArgument,
+          "encode.max_frames: expected at least 0, got " + std::to_string(options_.max_frames));
+    const int64_t at_once = parts_.device.is_cpu() ? kPicturesAtOnce : kPicturesAtOnceOnGpu;
+    if (options_.max_frames == 0) options_.max_frames = at_once;
     check(options_.max_set_pictures >= 1 && options_.max_set_pixels >= 1,
           ErrorCode::kInvalidArgument, "encode.max_set: expected room for at least one picture");
     if (!parts_.arranger) parts_.arranger = make_apart();
+    if (!parts_.replay) parts_.replay = std::make_shared<EncoderReplay>(parts_.encoder);
     if (options_.merging) {
       const std::string obstacle = merging_obstacle(parts_);
       check(obstacle.empty(), ErrorCode::kUnimplemented,
@@ -58,6 +64,11 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
 
   int64_t frames_together() const { return parts_.encoder->frames_together(); }
 
+  /// Pixels where they are prepared.
+  at::Tensor placed(const at::Tensor& pixels) const {
+    return parts_.device.is_cpu() || has_cuda_kernels() ? pixels.to(parts_.device) : pixels;
+  }
+
   /// Where the frames of a source stand, as far as they are read.
   struct Reading {
     int32_t source = 0;
@@ -75,7 +86,7 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
       frame.picture.pixels.reset();
     }
     std::vector<at::Tensor> seen;  // of each picture, [n, Dv]
-    const PictureFeatures read = connected(pixels, place_of(frames, reading), seen);
+    const PictureFeatures read = told_here(connected(pixels, place_of(frames, reading), seen));
     if (reading.film) reading.before = seen.back();
     std::vector<VisualTokens> all;
     int64_t first = 0;  // picture of the frame
@@ -172,9 +183,10 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
       const MediaKind kind = batch_->media.kind;
       const int64_t count = std::min(stage_.options_.max_frames, batch_->pixels.size(0) - done_);
       std::vector<ProcessedFrame> frames;
+      const at::Tensor pixels = stage_.placed(batch_->pixels.narrow(0, done_, count));
       for (int64_t t = done_; t < done_ + count; ++t) {
         const ImageProcessor& processor = stage_.processor(kind);
-        const at::Tensor picture = batch_->pixels[t];
+        const at::Tensor picture = pixels[t - done_];
         frames.push_back({film ? processor.process_frame(picture, batch_->film_frames)
                                : processor.process(picture),
                           {batch_->pixels.size(1), batch_->pixels.size(2)},
@@ -225,7 +237,8 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
       if (set_done_ == set_.size()) return std::nullopt;
       const Still still = std::exchange(set_[set_done_], {});
       ProcessedPicture picture =
-          stage_.processor(still.kind).process_in_set(still.pixels, set_sizes_, set_done_);
+          stage_.processor(still.kind)
+              .process_in_set(stage_.placed(still.pixels), set_sizes_, set_done_);
       ProcessedFrame frame{std::move(picture), set_sizes_[set_done_++], still.pts_seconds};
       std::vector<ProcessedFrame> alone;
       alone.push_back(std::move(frame));
@@ -311,11 +324,17 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
     return joined(all);
   }
 
-  /// A few pictures at a time: what a layer holds for one of them is many times its features.
+  int64_t pictures_at_once(const at::Tensor& pixels) const {
+    if (parts_.device.is_cpu()) return kPicturesAtOnce;
+    const int64_t each = std::max<int64_t>(pixels.size(-1) * pixels.size(-2), 1);
+    return std::clamp(kPixelsAtOnce / each, kPicturesAtOnce, kPicturesAtOnceOnGpu);
+  }
+
   PictureFeatures encoded(const AlikePixels& pixels) const {
     std::vector<PictureFeatures> all;
-    for (const at::Tensor& some : at::cat(pixels).split(kPicturesAtOnce)) {
-      all.push_back(encoder_.encode(some, how_to_merge()));
+    const at::Tensor pictures = at::cat(pixels);
+    for (const at::Tensor& some : pictures.split(pictures_at_once(pictures))) {
+      all.push_back(parts_.replay->encode(some, how_to_merge()));
     }
     return joined(all);
   }
@@ -324,6 +343,19 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
     LayerMerging merging = options_.merging.value_or(LayerMerging{});
     merging.tell_saliency = options_.saliency;
     return merging;
+  }
+
+  /// With what is said of the features on the CPU: of all pictures at once, as each time waits for
+  /// whatever a GPU has to do.
+  static PictureFeatures told_here(PictureFeatures pictures) {
+    if (pictures.saliency.defined()) pictures.saliency = pictures.saliency.cpu();
+    if (!pictures.merged) return pictures;
+    for (at::Tensor MergedPlaces::*field :
+         {&MergedPlaces::row_of, &MergedPlaces::sizes, &MergedPlaces::likeness}) {
+      at::Tensor& said = (*pictures.merged).*field;
+      said = said.cpu();
+    }
+    return pictures;
   }
 
   /// What merging between layers did to a frame's pictures.
@@ -347,7 +379,7 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
     }
     tokens.offsets = at::tensor(offsets, at::kInt);
     tokens.grids = std::move(picture.grids);
-    if (picture.saliency.defined()) tokens.saliency = picture.saliency.cpu();
+    if (picture.saliency.defined()) tokens.saliency = std::move(picture.saliency);
     at::Tensor flags = at::full({count}, kObserved, at::kByte);
     if (picture.sizes.defined()) {
       flags = at::where(picture.sizes > 1, kObserved | kMerged, flags).to(at::kByte);
@@ -376,7 +408,6 @@ class EncodeStage : public Stage<FrameBatch, VisualTokens> {
 
   EncodeParts parts_;
   EncodeOptions options_;
-  EncoderReplay encoder_;
 };
 
 /// A row's worth of each part that says something, `otherwise` of those that do not; undefined if

@@ -9,6 +9,7 @@
 #include "pipeline/types/visual_tokens.h"
 #include "vision/compressors/tome_params.h"
 #include "vision/connectors/connector.h"
+#include "vision/encoders/encoder_replay.h"
 #include "vision/encoders/image_encoder.h"
 #include "vision/preprocess/image_processor.h"
 
@@ -26,6 +27,9 @@ struct EncodeParts {
   /// How tokens merge in the encoder of a model that was trained so.
   std::optional<LayerMerging> merging = {};
   ImageProcessorPtr page_processor = {};  // for pages of documents; null: as for other stills
+  at::Device device = at::kCPU;           // where the encoder's weights are
+  std::shared_ptr<const EncoderReplay> replay = {};  // of `encoder`, for all stages made of these
+                                                     // parts; null: each has its own
 };
 
 /// What of `parts` keeps tokens from merging between the encoder's layers; empty if they can.
@@ -36,7 +40,7 @@ std::string merging_obstacle(const EncodeParts& parts);
 std::optional<LayerMerging> merging_for(const TomeParams& tome, const EncodeParts& parts);
 
 struct EncodeOptions {
-  int64_t max_frames = 4;                    // in one next(), which bounds its work
+  int64_t max_frames = 0;                    // in one next(); 0: as many as are encoded at once
   int64_t max_set_pictures = 256;            // that an image processor regards together
   int64_t max_set_pixels = 1LL << 28;        // of all of them, which wait until the last is there
   int64_t labels = 5;                        // per picture, at most
@@ -45,7 +49,8 @@ struct EncodeOptions {
   bool saliency = false;                     // whether tokens say it, where the encoder can
 };
 
-/// Frames to visual tokens, which keep their batch's source. A batch of more than `max_frames`
+/// Frames to visual tokens, which keep their batch's source. Few pictures are encoded at once on a
+/// CPU, many on a GPU, where pixels are prepared, too. A batch of more than `max_frames`
 /// frames comes out in several values; joined() puts them together again. Each token's box is the
 /// part of the frame that its cell shows, also where the image processor crops or cuts, and where
 /// the connector makes fewer cells.

@@ -90,6 +90,8 @@ EncodeParts load_eyes(const Checkpoint& checkpoint) {
   parts.film_processor = make_film_processor(config);
   parts.page_processor = make_page_processor(config);
   parts.encoder = make_image_encoder(encoder);
+  parts.device = encoder.computing().device;
+  parts.replay = std::make_shared<EncoderReplay>(parts.encoder);
   parts.architecture = encoder.architecture();
   parts.merging = trained_merging(checkpoint);
   ConnectorParts joint = make_connector_parts(connector_part(checkpoint), parts.encoder->width());

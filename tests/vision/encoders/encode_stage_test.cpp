@@ -335,7 +335,7 @@ TEST_CASE("encoding refuses parts and frames that do not fit") {
   wrong.encoder = nullptr;
   CHECK_THROWS_AS(make_encode(wrong), Error);
   EncodeOptions none;
-  none.max_frames = 0;
+  none.max_frames = -1;
   CHECK_THROWS_AS(make_encode(parts(), none), Error);
   FrameBatch grey = frames(1);
   grey.pixels = grey.pixels.select(-1, 0);
