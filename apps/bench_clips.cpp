@@ -17,7 +17,9 @@
 #include "apps/measure.h"
 #include "apps/random_prompt.h"
 #include "pipeline/base/error.h"
+#include "pipeline/kernels/launch.h"
 #include "pipeline/stage/sources.h"
+#include "pipeline/weights/placement.h"
 #include "services/models/models.h"
 #include "vision/decode/decode.h"
 
@@ -29,6 +31,7 @@ constexpr std::string_view kRandom = "random:";
 struct Flags {
   ModelFlags model;
   std::string input;
+  std::string decode_device;  // empty: the model's
   std::string method = "tome";
   double keep = 0.3;
   int64_t frames = 8;
@@ -66,13 +69,18 @@ MediaRequest clip_of(const Flags& flags) {
   return media_request(flags.input.empty() ? services::sample_clip() : flags.input, sampling);
 }
 
+at::Device decode_device(const Flags& flags) {
+  if (!flags.decode_device.empty()) return parse_placement(flags.decode_device, "float32").device;
+  return has_cuda_kernels() ? parse_placement(flags.model.device, "float32").device : at::kCPU;
+}
+
 class Bench {
  public:
   explicit Bench(const Flags& flags)
       : flags_(flags),
         method_{flags.method, {{"keep", CLI::detail::to_string(flags.keep)}}},
         clip_(clip_of(flags)),
-        decode_(vision::make_video_decode(flags.frames)),
+        decode_(vision::make_video_decode(flags.frames, decode_device(flags))),
         prompt_(prompt_of(flags, clip_)),
         engine_(prompt_->model(), limits()) {
     prompt_->check_method(method_);
@@ -161,6 +169,7 @@ class Bench {
     out.set("bench", "clips");
     out.set("model", flags_.model.model);
     out.set("device", flags_.model.device);
+    out.set("decode_device", decode_device(flags_).str());
     out.set("input", clip_.name);
     out.set("method", method_.name);
     out.set("keep", flags_.keep);
@@ -201,6 +210,8 @@ void add_bench_clips(CLI::App& bench) {
       "random:SHAPE reads between made-up text with random weights");
   command->add_option("--input", flags->input, "a video; the sample clip if none");
   flags->model.add_to(*command);
+  command->add_option("--decode-device", flags->decode_device,
+                      "what decodes the film; the model's device if this build can");
   command
       ->add_option("--method", flags->method,
                    "what leaves fewer visual tokens, one that needs no training")

@@ -13,6 +13,8 @@
 #include "pipeline/base/error.h"
 #include "pipeline/base/json.h"
 #include "pipeline/media/frame_reader.h"
+#include "pipeline/media/gpu_pictures.h"
+#include "pipeline/weights/placement.h"
 #include "services/models/models.h"
 #include "services/tasks/result.h"
 
@@ -36,17 +38,20 @@ struct Decoded {
 };
 
 /// Decodes a film's pictures as they are stored, headers included, and keeps none.
-Decoded decode_film(const MediaRequest& request, int threads) {
+Decoded decode_film(const MediaRequest& request, const DecodeOn& on) {
   const MediaInput input(request);
   Warnings warnings(input.name());
   Demuxer demuxer(input, request.limits, warnings);
   const std::optional<int> stream = demuxer.best_stream(AVMEDIA_TYPE_VIDEO);
   check(stream.has_value(), ErrorCode::kNotFound, input.name() + ": no video stream");
-  FrameReader reader(demuxer, *stream, request.limits, threads, warnings);
+  FrameReader reader(demuxer, *stream, request.limits, on, warnings);
   Decoded film;
   film.codec = avcodec_get_name(reader.stream().codecpar->codec_id);
   while (const std::optional<TimedFrame> decoded = reader.next()) {
     ++film.frames;
+    check(on.device.is_cpu() || is_on_gpu(*decoded->frame), ErrorCode::kUnimplemented,
+          input.name() + ": " + on.device.str() + " cannot decode this " + film.codec +
+              " film; the CPU can");
     film.width = decoded->frame->width;
     film.height = decoded->frame->height;
   }
@@ -69,10 +74,11 @@ class Bench {
  public:
   explicit Bench(const Flags& flags)
       : flags_(flags),
+        on_{flags.threads, parse_placement(flags.device, "float32").device},
         request_(media_request(flags.input.empty() ? services::sample_clip() : flags.input)) {}
 
   void run() {
-    film_ = decode_film(request_, flags_.threads);  // warms up, too
+    film_ = decode_film(request_, on_);  // warms up, too
     for (const std::string& line : film_.warnings) std::cerr << "longview: " << line << "\n";
     for (const int64_t sessions : flags_.sessions) report(sessions);
   }
@@ -83,7 +89,7 @@ class Bench {
     std::vector<std::future<Decoded>> running;
     for (int64_t i = 0; i < sessions; ++i) {
       running.push_back(
-          std::async(std::launch::async, [this] { return decode_film(request_, flags_.threads); }));
+          std::async(std::launch::async, [this] { return decode_film(request_, on_); }));
     }
     for (auto& session : running) {
       const int64_t frames = session.get().frames;
@@ -121,6 +127,7 @@ class Bench {
   }
 
   const Flags& flags_;
+  const DecodeOn on_;
   const MediaRequest request_;
   Decoded film_;
 };
@@ -132,8 +139,9 @@ void add_bench_decode(CLI::App& bench) {
   CLI::App* command =
       bench.add_subcommand("decode", "Time the decoder: whole films, several at the same time");
   command->add_option("--input", flags->input, "a video; the sample clip if none");
-  command->add_option("--device", flags->device, "where frames are decoded and left")
-      ->check(CLI::IsMember({"cpu"}))
+  command
+      ->add_option("--device", flags->device,
+                   "where frames are decoded and left: cpu, cuda, cuda:1")
       ->capture_default_str();
   command->add_option("--sessions", flags->sessions, "films at the same time, a list by commas")
       ->delimiter(',')

@@ -42,7 +42,8 @@ SoundReader::SoundReader(MediaRequest request, double seconds_per_chunk)
   const std::optional<int> stream = demuxer_->best_stream(AVMEDIA_TYPE_AUDIO);
   check(stream.has_value(), ErrorCode::kNotFound, input_.name() + ": no audio stream");
   media_ = describe(*demuxer_);
-  reader_ = std::make_unique<FrameReader>(*demuxer_, *stream, request_.limits, 1, warnings_);
+  reader_ =
+      std::make_unique<FrameReader>(*demuxer_, *stream, request_.limits, DecodeOn{1}, warnings_);
   end_seconds_ =
       std::max(request_.sampling.start_seconds, start_of_stream()) + request_.limits.max_seconds;
   end_is_limit_ = end_seconds_ < request_.sampling.end_seconds.value_or(INFINITY);

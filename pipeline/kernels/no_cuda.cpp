@@ -22,6 +22,7 @@ void launch_add_rms_norm(const AddRmsNorm&, void*) { missing(); }
 void launch_rotate(const Rotate&, void*) { missing(); }
 void launch_gated_silu(const GatedSilu&, void*) { missing(); }
 void launch_few_rows_linear(const FewRowsLinear&, void*) { missing(); }
+void launch_nv12_to_rgb(const Nv12ToRgb&, void*) { missing(); }
 void launch_quick_gelu(void*, Element, int64_t, void*) { missing(); }
 
 }  // namespace lv

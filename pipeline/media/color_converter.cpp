@@ -7,6 +7,7 @@ extern "C" {
 }
 
 #include "pipeline/base/error.h"
+#include "pipeline/media/gpu_pictures.h"
 
 namespace lv {
 namespace {
@@ -61,6 +62,19 @@ bool has_alpha(const AVFrame& picture) {
 
 }  // namespace
 
+YuvToRgb yuv_to_rgb(const AVFrame& picture) {
+  const bool full_range = picture.color_range == AVCOL_RANGE_JPEG;
+  // For limited range, in 2^-16.
+  const int* table = sws_getCoefficients(matrix_of(picture));
+  const float chroma = (full_range ? 224.F / 255 : 1.F) / 65536;
+  return {full_range ? 0.F : 16.F,
+          full_range ? 1.F : 255.F / 219,
+          chroma * static_cast<float>(table[0]),
+          -chroma * static_cast<float>(table[2]),
+          -chroma * static_cast<float>(table[3]),
+          chroma * static_cast<float>(table[1])};
+}
+
 void ColorConverter::to_rgb(const AVFrame& picture, at::Tensor& rgb) {
   convert(picture, rgb, SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT);
 }
@@ -69,7 +83,25 @@ void ColorConverter::to_small_rgb(const AVFrame& picture, at::Tensor& rgb) {
   convert(picture, rgb, SWS_AREA);
 }
 
+at::Tensor ColorConverter::empty_rgb(at::IntArrayRef sizes) {
+  const int64_t count = c10::multiply_integers(sizes);
+  return at::empty({count + kSlackBytes}, at::kByte).narrow(0, 0, count).view(sizes);
+}
+
 void ColorConverter::convert(const AVFrame& picture, at::Tensor& rgb, int flags) {
+  if (!is_on_gpu(picture)) return convert_here(picture, rgb, flags);
+  if (rgb.is_cuda()) {
+    if (const at::Tensor made = rgb_on_gpu(picture, yuv_to_rgb(picture)); made.defined()) {
+      rgb.copy_(made);
+      return;
+    }
+  }
+  at::Tensor here = empty_rgb(rgb.sizes());
+  convert_here(*picture_on_cpu(picture), here, flags);
+  rgb.copy_(here);
+}
+
+void ColorConverter::convert_here(const AVFrame& picture, at::Tensor& rgb, int flags) {
   const int height = static_cast<int>(rgb.size(0)), width = static_cast<int>(rgb.size(1));
   if (!has_alpha(picture)) {
     scale(picture, AV_PIX_FMT_RGB24, rgb.data_ptr<uint8_t>(), width, height, flags);

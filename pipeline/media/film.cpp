@@ -25,16 +25,12 @@ int64_t saturated(double ticks) {
 
 }  // namespace
 
-Film::Film(Demuxer& demuxer, int stream, const MediaLimits& limits, Warnings& warnings,
-           SeekRule seek_rule)
+Film::Film(Demuxer& demuxer, int stream, FrameReader reader, Warnings& warnings, SeekRule seek_rule)
     : demuxer_(demuxer),
       warnings_(warnings),
       stream_(stream),
       seek_rule_(seek_rule),
-      reader_(demuxer, stream, limits,
-              decoder_threads(static_cast<int64_t>(demuxer.stream(stream).codecpar->width) *
-                              demuxer.stream(stream).codecpar->height),
-              warnings) {}
+      reader_(std::move(reader)) {}
 
 std::optional<double> Film::start_seconds() const {
   const AVStream& stream = reader_.stream();

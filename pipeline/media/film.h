@@ -21,8 +21,8 @@ enum class SeekRule { kWhenCheaper, kNever, kAlways };
 /// picture comes twice; those that step back in time are left out with a warning.
 class Film {
  public:
-  /// `demuxer` and `warnings` outlive the film.
-  Film(Demuxer& demuxer, int stream, const MediaLimits& limits, Warnings& warnings,
+  /// `reader` reads `stream` of `demuxer`, which outlives the film, as does `warnings`.
+  Film(Demuxer& demuxer, int stream, FrameReader reader, Warnings& warnings,
        SeekRule seek_rule = SeekRule::kWhenCheaper);
 
   /// The picture shown at `seconds`: the last that starts at or before. nullopt: it is the one that

@@ -19,11 +19,11 @@ int64_t nominal_duration(const AVStream& stream) {
 
 }  // namespace
 
-FrameReader::FrameReader(Demuxer& demuxer, int stream, const MediaLimits& limits, int threads,
-                         Warnings& warnings)
+FrameReader::FrameReader(Demuxer& demuxer, int stream, const MediaLimits& limits,
+                         const DecodeOn& on, Warnings& warnings)
     : demuxer_(demuxer),
       stream_(stream),
-      decoder_(*demuxer.stream(stream).codecpar, demuxer.stream(stream).time_base, limits, threads,
+      decoder_(*demuxer.stream(stream).codecpar, demuxer.stream(stream).time_base, limits, on,
                warnings),
       packet_(make_av_packet()) {
   demuxer_.select(stream);

@@ -19,7 +19,7 @@ struct TimedFrame {
 class FrameReader {
  public:
   /// Selects the stream. `demuxer` and `warnings` outlive the reader.
-  FrameReader(Demuxer& demuxer, int stream, const MediaLimits& limits, int threads,
+  FrameReader(Demuxer& demuxer, int stream, const MediaLimits& limits, const DecodeOn& on,
               Warnings& warnings);
 
   /// The next frame, or nullopt at the end. Times are the file's own; where it has none they are

@@ -1,9 +1,15 @@
 #include "pipeline/media/packet_decoder.h"
 
 #include <algorithm>
+#include <atomic>
+#include <optional>
+#include <span>
 #include <thread>
+#include <utility>
 
 #include "pipeline/base/error.h"
+#include "pipeline/media/gpu_pictures.h"
+#include "pipeline/media/lent_decoder.h"
 
 namespace lv {
 namespace {
@@ -12,33 +18,89 @@ constexpr int kMostThreads = 8;
 constexpr int64_t kLargePicturePixels = 16LL << 20;
 constexpr int64_t kMostSamplesAFrame = 1 << 24;
 
+std::atomic<int64_t> next_run = 1;  // of all decoders, as films share them
+
+/// How many bytes before each unit of a packet say its length; 0 where start codes part them.
+int h264_length_bytes(const AVCodecContext& codec) {
+  const bool lengths = codec.extradata_size >= 7 && codec.extradata[0] == 1;
+  return lengths ? (codec.extradata[4] & 3) + 1 : 0;
+}
+
+/// Whether the first picture of an H.264 packet refers to none before it, nor does any that follows
+/// (IDR; ITU-T H.264, table 7-1).
+bool begins_anew(std::span<const uint8_t> packet, int length_bytes) {
+  const auto found = [](uint8_t header) -> std::optional<bool> {
+    const int type = header & 31;
+    return type >= 1 && type <= 5 ? std::optional(type == 5) : std::nullopt;
+  };
+  for (size_t at = 0; length_bytes > 0 && at + length_bytes < packet.size();) {
+    size_t length = 0;
+    for (int i = 0; i < length_bytes; ++i) length = length << 8 | packet[at++];
+    if (const auto answer = found(packet[at])) return *answer;
+    if (length > packet.size() - at) return false;
+    at += length;
+  }
+  for (size_t at = 3; length_bytes == 0 && at < packet.size(); ++at) {
+    if (packet[at - 3] != 0 || packet[at - 2] != 0 || packet[at - 1] != 1) continue;
+    if (const auto answer = found(packet[at])) return *answer;
+  }
+  return false;
+}
+
 }  // namespace
 
 PacketDecoder::PacketDecoder(const AVCodecParameters& stream, AVRational time_base,
-                             const MediaLimits& limits, int threads, Warnings& warnings)
+                             const MediaLimits& limits, const DecodeOn& on, Warnings& warnings)
     : warnings_(warnings), max_pixels_(limits.max_picture_pixels) {
   capture_ffmpeg_log();
   const AVCodec* decoder = avcodec_find_decoder(stream.codec_id);
   check(decoder != nullptr, ErrorCode::kUnimplemented,
         warnings.name() + ": no decoder for " + avcodec_get_name(stream.codec_id));
-  codec_.reset(avcodec_alloc_context3(decoder));
-  check(codec_ != nullptr, ErrorCode::kResourceExhausted, "FFmpeg decoder: no memory");
-  av_check(avcodec_parameters_to_context(codec_.get(), &stream),
-           warnings.name() + ": describe its stream");
-  codec_->opaque = &warnings_;
-  codec_->pkt_timebase = time_base;
-  codec_->max_pixels = padded_pixels(max_pixels_);
-  codec_->max_samples = kMostSamplesAFrame;
-  codec_->thread_count = threads;
-  av_check(avcodec_open2(codec_.get(), decoder, nullptr),
-           warnings.name() + ": open its " + decoder->name + " decoder");
+  const auto set_for_film = [&](AVCodecContext& codec) {
+    codec.opaque = &warnings_;
+    codec.pkt_timebase = time_base;
+    codec.max_pixels = padded_pixels(max_pixels_);
+  };
+  const auto open = [&] {
+    UniqueAVCodecContext codec(avcodec_alloc_context3(decoder));
+    check(codec != nullptr, ErrorCode::kResourceExhausted, "FFmpeg decoder: no memory");
+    av_check(avcodec_parameters_to_context(codec.get(), &stream),
+             warnings_.name() + ": describe its stream");
+    set_for_film(*codec);
+    codec->max_samples = kMostSamplesAFrame;
+    codec->thread_count = on.threads;
+    if (!on.device.is_cpu()) decode_on_gpu(*codec, on.device);
+    av_check(avcodec_open2(codec.get(), decoder, nullptr),
+             warnings_.name() + ": open its " + decoder->name + " decoder");
+    return codec;
+  };
+  codec_ = on.device.is_cpu() ? std::shared_ptr<AVCodecContext>(open())
+                              : lent_decoder(stream, on.device, open);
+  set_for_film(*codec_);
+  anew_ = !on.device.is_cpu();
 }
 
 void PacketDecoder::send(const AVPacket& packet) {
+  if (std::exchange(anew_, false)) {
+    if (!goes_on_at(packet)) avcodec_flush_buffers(codec_.get());
+    run_ = next_run++;
+    codec_->reordered_opaque = run_;
+  }
   report(avcodec_send_packet(codec_.get(), &packet));
 }
 
-void PacketDecoder::finish() { report(avcodec_send_packet(codec_.get(), nullptr)); }
+void PacketDecoder::finish() {
+  finished_ = true;
+  report(avcodec_send_packet(codec_.get(), nullptr));
+}
+
+/// Whether the decoder may take the packet as it is. FFmpeg's H.264 decoder forgets by taking
+/// itself apart, and a GPU's is slow to make; pictures that need none before them need no
+/// forgetting.
+bool PacketDecoder::goes_on_at(const AVPacket& packet) const {
+  return !finished_ && codec_->pix_fmt == AV_PIX_FMT_CUDA && codec_->codec_id == AV_CODEC_ID_H264 &&
+         begins_anew({packet.data, static_cast<size_t>(packet.size)}, h264_length_bytes(*codec_));
+}
 
 UniqueAVFrame PacketDecoder::receive() {
   UniqueAVFrame frame = make_av_frame();
@@ -50,6 +112,7 @@ UniqueAVFrame PacketDecoder::receive() {
       report(code);
       continue;
     }
+    if (is_on_gpu(*frame) && frame->reordered_opaque != run_) continue;
     if (static_cast<int64_t>(frame->width) * frame->height > max_pixels_) {
       warnings_.add("a picture of " + std::to_string(frame->width) + "x" +
                     std::to_string(frame->height) + " is larger than allowed and left out");
@@ -63,7 +126,11 @@ UniqueAVFrame PacketDecoder::receive() {
   return nullptr;
 }
 
-void PacketDecoder::reset() { avcodec_flush_buffers(codec_.get()); }
+void PacketDecoder::reset() {
+  anew_ = codec_->pix_fmt == AV_PIX_FMT_CUDA && !finished_;
+  if (!anew_) avcodec_flush_buffers(codec_.get());
+  finished_ = false;
+}
 
 void PacketDecoder::report(int code) {
   if (code >= 0 || code == AVERROR_EOF) return;

@@ -47,7 +47,7 @@ Picture decode_still(const MediaInput& input, const PictureHeader& header,
   check(stream != nullptr, ErrorCode::kResourceExhausted, "FFmpeg decoder: no memory");
   stream->codec_type = AVMEDIA_TYPE_VIDEO;
   stream->codec_id = header.codec;
-  PacketDecoder decoder(*stream, AVRational{1, 1}, limits, 1, warnings);
+  PacketDecoder decoder(*stream, AVRational{1, 1}, limits, {1}, warnings);
   decoder.send(*read_whole(input));
   UniqueAVFrame frame = decoder.receive();
   decoder.finish();

@@ -13,6 +13,7 @@
 #include "llm/generate/language_model.h"
 #include "llm/template/picture_layout.h"
 #include "pipeline/base/error.h"
+#include "pipeline/kernels/launch.h"
 #include "pipeline/weights/checkpoint.h"
 #include "pipeline/weights/model_parts.h"
 #include "services/models/home.h"
@@ -46,6 +47,7 @@ constexpr const char* kTrainedKeep = "0.5";
 constexpr const char* kUntrainedKeep = "0.1";
 
 constexpr size_t kMostMethods = 16;  // in one list
+constexpr int64_t kFramesPerBatch = 8;
 
 std::string model_path(const std::string& name) { return home() + "/.deps/models/" + name; }
 
@@ -109,7 +111,8 @@ class LocalStages {
   void open(const std::string& name) {
     Stages& stages = workplace_.stages;
     if (name == "decode") {
-      stages.decode_video = vision::make_video_decode();
+      const at::Device device = has_cuda_kernels() ? placement_.device : at::kCPU;
+      stages.decode_video = vision::make_video_decode(kFramesPerBatch, device);
       stages.decode_audio = audio::make_audio_decode();
     } else if (name == "listen") {
       stages.listen = audio::make_listen(model_path(kSpeechModel));

@@ -33,7 +33,7 @@ class NotedFrames : public Source<FrameBatch> {
  private:
   void read(const FrameBatch& batch) {
     if (run_.pages != nullptr && batch.media.kind == MediaKind::kPicture) {
-      run_.pages->push_back(read_picture(batch.pixels[0], source_, *run_.reader));
+      run_.pages->push_back(read_picture(batch.pixels[0].cpu(), source_, *run_.reader));
       return;
     }
     if (!reading_) reading_ = run_.reader->start();

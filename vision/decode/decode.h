@@ -1,5 +1,7 @@
 #pragma once
 
+#include <c10/core/Device.h>
+
 #include "pipeline/stage/stage.h"
 #include "pipeline/types/frames.h"
 #include "pipeline/types/media.h"
@@ -17,11 +19,15 @@ namespace lv::vision {
 /// UniformFrames and FramesPerSecond divide the part of [start, end) that the film covers. A
 /// picture that several times ask for comes once.
 ///
+/// Films are decoded by `device`: a GPU decodes what it can and leaves pixels in its memory, where
+/// they differ from the CPU's by a level at most; the CPU decodes the rest.
+///
 /// next() throws kNotFound (no file, no video stream), kInvalidArgument (no media file, a request
 /// that makes no sense), kOutOfRange (no picture in the range), kResourceExhausted (a ceiling of
 /// MediaLimits that leaves nothing), kDataLoss (nothing can be decoded), kCancelled. What is only
 /// partly broken is decoded as far as it goes and reported in `warnings`.
-StagePtr<MediaRequest, FrameBatch> make_video_decode(int64_t frames_per_batch = 8);
+StagePtr<MediaRequest, FrameBatch> make_video_decode(int64_t frames_per_batch = 8,
+                                                     at::Device device = at::kCPU);
 
 /// Reads a file's headers. Throws like the stage.
 MediaInfo probe_media(const MediaRequest& request);

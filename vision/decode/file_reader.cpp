@@ -7,6 +7,7 @@
 
 #include "pipeline/base/error.h"
 #include "pipeline/media/describe.h"
+#include "pipeline/media/gpu_pictures.h"
 #include "pipeline/media/picture_header.h"
 #include "pipeline/media/still.h"
 
@@ -31,9 +32,11 @@ bool is_still(const MediaRequest& request, const MediaInput& input, const Demuxe
 
 }  // namespace
 
-FileReader::FileReader(MediaRequest request, int64_t frames_per_batch, SeekRule seek_rule)
+FileReader::FileReader(MediaRequest request, int64_t frames_per_batch, at::Device device,
+                       SeekRule seek_rule)
     : request_((check_request(request), std::move(request))),
       frames_per_batch_(frames_per_batch),
+      device_(device),
       input_(request_),
       warnings_(input_.name()) {
   check(!is_document(input_), ErrorCode::kInvalidArgument,
@@ -64,7 +67,10 @@ void FileReader::open_film(SeekRule seek_rule) {
   orientation_ = demuxer_->orientation(*stream);
   const bool is_cover = demuxer_->is_cover(*stream);
   const bool still = is_cover || is_still(request_, input_, *demuxer_, *stream);
-  film_ = std::make_unique<Film>(*demuxer_, *stream, request_.limits, warnings_, seek_rule);
+  const DecodeOn on{decoder_threads(static_cast<int64_t>(coded.width) * coded.height), device_};
+  film_ = std::make_unique<Film>(*demuxer_, *stream,
+                                 FrameReader(*demuxer_, *stream, request_.limits, on, warnings_),
+                                 warnings_, seek_rule);
   if (!still) return open_range(*stream);
   if (is_cover) {
     warnings_.add("no film, its cover picture is used");
@@ -155,16 +161,18 @@ std::optional<FrameBatch> FileReader::next() {
   const int64_t room = std::min({frames_per_batch_, std::max<int64_t>(kMostBatchBytes / bytes, 1),
                                  picker_->most_pictures().value_or(frames_per_batch_)});
   const bool swaps = swaps_sides(orientation);
-  const auto rgb_bytes = [](int64_t count) {
-    return at::empty({count + ColorConverter::kSlackBytes}, at::kByte).narrow(0, 0, count);
+  const bool on_gpu = is_on_gpu(*pending_->frame);
+  const auto empty_rgb = [&](at::IntArrayRef sizes) {
+    return on_gpu ? at::empty(sizes, at::TensorOptions(device_).dtype(at::kByte))
+                  : ColorConverter::empty_rgb(sizes);
   };
-  const at::Tensor pixels =
-      rgb_bytes(room * bytes).view({room, swaps ? width : height, swaps ? height : width, 3});
+  const at::Tensor pixels = empty_rgb({room, swaps ? width : height, swaps ? height : width, 3});
   at::Tensor stored;
-  if (orientation != 1) stored = rgb_bytes(bytes).view({height, width, 3});
+  if (orientation != 1) stored = empty_rgb({height, width, 3});
   std::vector<double> times;
   while (pending_ && static_cast<int64_t>(times.size()) < room && pending_->frame->width == width &&
-         pending_->frame->height == height && orientation_of(*pending_) == orientation) {
+         pending_->frame->height == height && orientation_of(*pending_) == orientation &&
+         is_on_gpu(*pending_->frame) == on_gpu) {
     at::Tensor shown = pixels[static_cast<int64_t>(times.size())];
     converter_.to_rgb(*pending_->frame, orientation == 1 ? shown : stored);
     if (orientation != 1) shown.copy_(turn(stored, orientation));

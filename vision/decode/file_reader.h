@@ -15,7 +15,7 @@ namespace lv::vision {
 class FileReader {
  public:
   /// Reads the headers and the first picture.
-  FileReader(MediaRequest request, int64_t frames_per_batch,
+  FileReader(MediaRequest request, int64_t frames_per_batch, at::Device device = at::kCPU,
              SeekRule seek_rule = SeekRule::kWhenCheaper);
 
   std::optional<FrameBatch> next();
@@ -34,6 +34,7 @@ class FileReader {
 
   const MediaRequest request_;
   const int64_t frames_per_batch_;
+  const at::Device device_;  // that decodes films
   const MediaInput input_;
   // The members below borrow those above them.
   Warnings warnings_;

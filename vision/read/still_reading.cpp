@@ -134,8 +134,9 @@ class StillReadingOf : public StillReading {
     check_dtype(batch.pixels, "frames.pixels", at::kByte);
     check_shape(batch.pts_seconds, "frames.pts_seconds", {batch.pixels.size(0)});
     if (batch.pixels.numel() == 0) return;
-    for (int64_t t = 0; t < batch.pixels.size(0); ++t) {
-      add_frame(batch.pixels[t], batch.pts_seconds[t].item<double>());
+    const at::Tensor pixels = batch.pixels.cpu();
+    for (int64_t t = 0; t < pixels.size(0); ++t) {
+      add_frame(pixels[t], batch.pts_seconds[t].item<double>());
     }
   }
 

@@ -28,7 +28,7 @@ std::vector<int> indices(const std::string& path, const Sampling& sampling) {
 }
 
 Decoded read_with(const MediaRequest& request, SeekRule seek_rule, int64_t* seeks = nullptr) {
-  vision::FileReader reader(request, 8, seek_rule);
+  vision::FileReader reader(request, 8, at::kCPU, seek_rule);
   Decoded all;
   while (const std::optional<FrameBatch> batch = reader.next()) {
     for (int64_t i = 0; i < batch->pixels.size(0); ++i) {
@@ -99,7 +99,7 @@ TEST_CASE("explicit times take the picture on the screen, each once, in order") 
 
 TEST_CASE("batches say how many frames come in all, where that is known") {
   const auto told = [](const SamplingRule& rule) {
-    vision::FileReader reader(request_of(film("a.mp4"), rule), 2, SeekRule::kWhenCheaper);
+    vision::FileReader reader(request_of(film("a.mp4"), rule), 2);
     std::vector<int64_t> all;
     while (const auto batch = reader.next()) all.push_back(batch->film_frames);
     return all;
