@@ -52,10 +52,11 @@ TEST_CASE("a GPU decodes what the CPU decodes, to a level", "[.gpu]") {
       const at::Tensor cpu = here[i].pixels[t], gpu = there[i].pixels[t];
       const at::Tensor apart = (gpu.cpu().to(at::kInt) - cpu.to(at::kInt)).abs();
       CHECK(apart.max().item<int>() <= 1);
-      // What an encoder sees of it.
+      // What an encoder sees of it. Two roundings may make two levels of one where a picture grows.
+      const int most = std::min(cpu.size(0), cpu.size(1)) >= 378 ? 1 : 2;
       const at::Tensor small = resample(gpu, 378, 378, Filter::kBicubic).cpu();
       const at::Tensor expected = resample(cpu, 378, 378, Filter::kBicubic);
-      CHECK((small.to(at::kInt) - expected.to(at::kInt)).abs().max().item<int>() <= 1);
+      CHECK((small.to(at::kInt) - expected.to(at::kInt)).abs().max().item<int>() <= most);
     }
   }
 }
