@@ -2,13 +2,12 @@
 
 #include <algorithm>
 #include <atomic>
-#include <optional>
-#include <span>
 #include <thread>
 #include <utility>
 
 #include "pipeline/base/error.h"
 #include "pipeline/media/gpu_pictures.h"
+#include "pipeline/media/h264_units.h"
 #include "pipeline/media/lent_decoder.h"
 
 namespace lv {
@@ -19,33 +18,6 @@ constexpr int64_t kLargePicturePixels = 16LL << 20;
 constexpr int64_t kMostSamplesAFrame = 1 << 24;
 
 std::atomic<int64_t> next_run = 1;  // of all decoders, as films share them
-
-/// How many bytes before each unit of a packet say its length; 0 where start codes part them.
-int h264_length_bytes(const AVCodecContext& codec) {
-  const bool lengths = codec.extradata_size >= 7 && codec.extradata[0] == 1;
-  return lengths ? (codec.extradata[4] & 3) + 1 : 0;
-}
-
-/// Whether the first picture of an H.264 packet refers to none before it, nor does any that follows
-/// (IDR; ITU-T H.264, table 7-1).
-bool begins_anew(std::span<const uint8_t> packet, int length_bytes) {
-  const auto found = [](uint8_t header) -> std::optional<bool> {
-    const int type = header & 31;
-    return type >= 1 && type <= 5 ? std::optional(type == 5) : std::nullopt;
-  };
-  for (size_t at = 0; length_bytes > 0 && at + length_bytes < packet.size();) {
-    size_t length = 0;
-    for (int i = 0; i < length_bytes; ++i) length = length << 8 | packet[at++];
-    if (const auto answer = found(packet[at])) return *answer;
-    if (length > packet.size() - at) return false;
-    at += length;
-  }
-  for (size_t at = 3; length_bytes == 0 && at < packet.size(); ++at) {
-    if (packet[at - 3] != 0 || packet[at - 2] != 0 || packet[at - 1] != 1) continue;
-    if (const auto answer = found(packet[at])) return *answer;
-  }
-  return false;
-}
 
 }  // namespace
 
@@ -99,7 +71,9 @@ void PacketDecoder::finish() {
 /// forgetting.
 bool PacketDecoder::goes_on_at(const AVPacket& packet) const {
   return !finished_ && codec_->pix_fmt == AV_PIX_FMT_CUDA && codec_->codec_id == AV_CODEC_ID_H264 &&
-         begins_anew({packet.data, static_cast<size_t>(packet.size)}, h264_length_bytes(*codec_));
+         is_h264_idr(
+             {packet.data, static_cast<size_t>(packet.size)},
+             h264_length_bytes({codec_->extradata, static_cast<size_t>(codec_->extradata_size)}));
 }
 
 UniqueAVFrame PacketDecoder::receive() {
