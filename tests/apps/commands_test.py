@@ -398,7 +398,8 @@ class BenchTest(unittest.TestCase):
             self.assertGreater(line["cores_busy"], 0)
 
     def test_what_cannot_be_decoded_is_refused(self):
-        for flags, code, says in ((("--device", "cuda"), 2, "--device"), (("--input", "no/such/film"), 1, "no/such/film"),
+        for flags, code, says in ((("--device", "cuda"), 1, "cuda"), (("--device", "gpu"), 1, "expected cpu, cuda"),
+                                  (("--input", "no/such/film"), 1, "no/such/film"),
                                   (("--sessions", "0"), 2, "--sessions"), (("--input", __file__), 1, "commands_test.py")):
             status, output, errors = run("bench", "decode", *flags)
             self.assertEqual((status, output), (code, ""))
